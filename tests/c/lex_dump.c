@@ -1,0 +1,146 @@
+/* Prints the blocks of Python files, for tests/python/test_lex.py.
+ *
+ *      lex_dump [-a] [file ...]        (without files: paths from stdin)
+ *
+ * One line per block, members below their parent with one more depth:
+ *
+ *      depth kind line end_line def_line name start end head_end body
+ *      body_line flags hash head_hash raw_hash
+ *
+ * flags: d decorated, a async, i body on the header's line, '-' none of them.
+ * Members of classes are always shown; with -a the suites of functions and of
+ * compound statements too.  A file's blocks come between "file PATH" and
+ * "status NUMBER LINE".
+ *
+ * Built as a shared object (-shared), lex_dump_text() gives the same for a
+ * text in memory.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lex.h"
+
+char *lex_dump_text(const char *text, size_t size, int all);
+
+static const char *const kinds[] = {
+    [HR_BLOCK_DEF] = "def",           [HR_BLOCK_CLASS] = "class",
+    [HR_BLOCK_IMPORT] = "import",     [HR_BLOCK_FUTURE] = "future",
+    [HR_BLOCK_ASSIGN] = "assign",     [HR_BLOCK_STRING] = "string",
+    [HR_BLOCK_COMPOUND] = "compound", [HR_BLOCK_OTHER] = "other",
+};
+
+static void
+dump_blocks(FILE *out, const char *text, size_t size,
+            const struct hr_blocks *blocks, int depth, int all)
+{
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct hr_block *b = &blocks->items[i];
+        const char *name = b->name_len > 0 ? text + b->name : "-";
+        int name_len = b->name_len > 0 ? (int)b->name_len : 1;
+
+        fprintf(out, "%d %s %u %u %u %.*s", depth, kinds[b->kind], b->line,
+                b->end_line, b->def_line, name_len, name);
+        fprintf(out, " %u %u %u %u %u ", b->start, b->end, b->head_end,
+                b->body, b->body_line);
+        fprintf(out, "-%s%s%s", b->decorated ? "d" : "",
+                b->is_async ? "a" : "", b->body_inline ? "i" : "");
+        fprintf(out, " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n",
+                b->hash, b->head_hash, b->raw_hash);
+        if (b->kind == HR_BLOCK_CLASS || all) {
+            struct hr_blocks members = {0};
+            struct hr_lex_error error;
+            hr_lex_members(text, size, b, &members, &error);
+            if (error.status != HR_LEX_OK) {
+                fprintf(out, "%d error %d %u\n", depth + 1, error.status,
+                        error.line);
+            }
+            dump_blocks(out, text, size, &members, depth + 1, all);
+            hr_blocks_clear(&members);
+        }
+    }
+}
+
+static void
+dump_text(FILE *out, const char *text, size_t size, int all)
+{
+    struct hr_blocks blocks = {0};
+    struct hr_lex_error error;
+
+    hr_lex_split(text, size, &blocks, &error);
+    dump_blocks(out, text, size, &blocks, 0, all);
+    fprintf(out, "status %d %u\n", error.status, error.line);
+    hr_blocks_clear(&blocks);
+}
+
+/* Owned by the caller; free() it. */
+char *
+lex_dump_text(const char *text, size_t size, int all)
+{
+    char *result = NULL;
+    size_t result_size = 0;
+    FILE *out = open_memstream(&result, &result_size);
+
+    if (out == NULL) {
+        return NULL;
+    }
+    dump_text(out, text, size, all);
+    fclose(out);
+    return result;
+}
+
+static int
+dump_file(const char *path, int all)
+{
+    FILE *in = fopen(path, "rb");
+    char *text = NULL;
+    size_t size = 0, capacity = 0, got;
+
+    if (in == NULL) {
+        perror(path);
+        return -1;
+    }
+    do {
+        if (size == capacity) {
+            char *more;
+            capacity = capacity ? capacity * 2 : 1 << 16;
+            more = realloc(text, capacity);
+            if (more == NULL) {
+                free(text);
+                fclose(in);
+                return -1;
+            }
+            text = more;
+        }
+        got = fread(text + size, 1, capacity - size, in);
+        size += got;
+    } while (got > 0);
+    fclose(in);
+    printf("file %s\n", path);
+    dump_text(stdout, text, size, all);
+    free(text);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    int all = 0, failed = 0, first = 1;
+
+    if (argc > 1 && strcmp(argv[1], "-a") == 0) {
+        all = 1;
+        first = 2;
+    }
+    for (int i = first; i < argc; i++) {
+        failed |= dump_file(argv[i], all) < 0;
+    }
+    if (first == argc) {
+        char path[4096];
+        while (fgets(path, sizeof(path), stdin) != NULL) {
+            path[strcspn(path, "\n")] = 0;
+            failed |= dump_file(path, all) < 0;
+        }
+    }
+    return failed;
+}
