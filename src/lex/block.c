@@ -425,8 +425,8 @@ line_of(const char *text, const char *at)
     uint32_t line = 1;
 
     while (p < end) {
-        if (hr_scan_class[*p] == HR_BYTE_NEWLINE) {
-            p = hr_scan_newline(p, end, &line);
+        if (hr_bytes_class[*p] == HR_BYTE_NEWLINE) {
+            p = hr_bytes_newline(p, end, &line);
         }
         else {
             p++;

@@ -98,11 +98,11 @@ hr_lex_encoding(const char *text, size_t size, char name[64])
         const char *stop = p, *found;
         size_t found_size;
 
-        while (p < end && hr_scan_class[(uint8_t)*p] == HR_BYTE_SPACE) {
+        while (p < end && hr_bytes_class[(uint8_t)*p] == HR_BYTE_SPACE) {
             p++;
         }
         while (stop < end &&
-               hr_scan_class[(uint8_t)*stop] != HR_BYTE_NEWLINE) {
+               hr_bytes_class[(uint8_t)*stop] != HR_BYTE_NEWLINE) {
             stop++;
         }
         if (p < stop && *p != '#') {
@@ -116,8 +116,8 @@ hr_lex_encoding(const char *text, size_t size, char name[64])
         if (stop == end) {
             break;
         }
-        p = (const char *)hr_scan_newline((const uint8_t *)stop,
-                                          (const uint8_t *)end, &line);
+        p = (const char *)hr_bytes_newline((const uint8_t *)stop,
+                                           (const uint8_t *)end, &line);
     }
     return bom;
 }

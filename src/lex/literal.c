@@ -104,45 +104,35 @@ skip_escape(struct literal *literal, const uint8_t *p)
     if (p == literal->end) {
         return p;
     }
-    if (hr_scan_class[*p] == HR_BYTE_NEWLINE) {
-        return hr_scan_newline(p, literal->end, literal->line);
+    if (hr_bytes_class[*p] == HR_BYTE_NEWLINE) {
+        return hr_bytes_newline(p, literal->end, literal->line);
     }
     return p + 1;
-}
-
-static inline int
-needs_look(uint8_t byte)
-{
-    return (uint8_t)(hr_scan_class[byte] - HR_BYTE_NEWLINE) <= 2;
 }
 
 static const uint8_t *
 skip_plain(struct literal *literal, const uint8_t *p, struct quotes q)
 {
     for (;;) {
-        const uint8_t *closed;
-        while (p < literal->end && !needs_look(*p)) {
-            p++;
-        }
+        p = hr_bytes_to_quote(p, literal->end, q.quote);
         if (p == literal->end) {
             return NULL;
         }
-        switch (hr_scan_class[*p]) {
-        case HR_BYTE_QUOTE:
-            closed = close_quotes(literal, p, q);
+        if (*p == q.quote) {
+            const uint8_t *closed = close_quotes(literal, p, q);
             if (closed != NULL) {
                 return closed;
             }
             p++;
-            break;
-        case HR_BYTE_BACKSLASH:
+        }
+        else if (*p == '\\') {
             p = skip_escape(literal, p);
-            break;
-        default:
-            if (!q.triple) {
-                return NULL;
-            }
-            p = hr_scan_newline(p, literal->end, literal->line);
+        }
+        else if (q.triple) {
+            p = hr_bytes_newline(p, literal->end, literal->line);
+        }
+        else {
+            return NULL;
         }
     }
 }
@@ -158,7 +148,7 @@ skip_field_escape(struct literal *literal, const uint8_t *p, struct quotes q)
     }
     if (!q.raw && end - p >= 3 && p[1] == 'N' && p[2] == '{') {
         p += 3;
-        while (p < end && (hr_scan_is_name(*p) || *p == ' ' || *p == '-')) {
+        while (p < end && (hr_bytes_is_name(*p) || *p == ' ' || *p == '-')) {
             p++;
         }
         return p < end && *p == '}' ? p + 1 : p;
@@ -188,7 +178,7 @@ skip_format(struct literal *literal, const uint8_t *p, struct quotes q,
             break;
         case '\r':
         case '\n':
-            p = hr_scan_newline(p, literal->end, literal->line);
+            p = hr_bytes_newline(p, literal->end, literal->line);
             if (!q.triple) {
                 *broken = 1;
                 return p;
@@ -215,10 +205,8 @@ skip_word(struct literal *literal, const uint8_t *p)
     const uint8_t *word = p;
     unsigned flags;
 
-    while (p < literal->end && hr_scan_is_name(*p)) {
-        p++;
-    }
-    if (p == literal->end || hr_scan_class[*p] != HR_BYTE_QUOTE) {
+    p = hr_bytes_behind_name(p, literal->end);
+    if (p == literal->end || hr_bytes_class[*p] != HR_BYTE_QUOTE) {
         return p;
     }
     flags = hr_literal_prefix(word, (size_t)(p - word));
@@ -236,7 +224,7 @@ skip_field(struct literal *literal, const uint8_t *p, struct quotes q)
         return NULL;
     }
     while (p != NULL && p < end) {
-        switch (hr_scan_class[*p]) {
+        switch (hr_bytes_class[*p]) {
         case HR_BYTE_WORD:
         case HR_BYTE_DIGIT:
             p = skip_word(literal, p);
@@ -245,12 +233,10 @@ skip_field(struct literal *literal, const uint8_t *p, struct quotes q)
             p = skip_literal(literal, p, 0);
             break;
         case HR_BYTE_NEWLINE:
-            p = hr_scan_newline(p, end, literal->line);
+            p = hr_bytes_newline(p, end, literal->line);
             break;
         case HR_BYTE_COMMENT:
-            while (p < end && hr_scan_class[*p] != HR_BYTE_NEWLINE) {
-                p++;
-            }
+            p = hr_bytes_to_newline(p, end);
             break;
         case HR_BYTE_OPEN:
             depth++;
@@ -306,7 +292,7 @@ skip_text(struct literal *literal, const uint8_t *p, struct quotes q)
             if (!q.triple) {
                 return NULL;
             }
-            p = hr_scan_newline(p, end, literal->line);
+            p = hr_bytes_newline(p, end, literal->line);
             break;
         case '\'':
         case '"':

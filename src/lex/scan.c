@@ -8,13 +8,10 @@
  * first ':' that may end a header, whether it assigns, and two hashes.
  * Nothing is allocated, and every byte is looked at once.
  *
- * Tokens are found more coarsely than Python does, which is enough as each
- * valid text still gives one sequence only:
- *
- *  - operators are read byte by byte ("**" as two), except that a following
- *    '=' is taken along, so that '=', ':' and '@' alone are known as such;
- *  - a number is a word that begins with a digit and may contain dots; the
- *    sign of an exponent stays outside, as an operator.
+ * Operators are read byte by byte ("**" as two), except that a following '='
+ * is taken along, so that '=', ':' and '@' alone are known as such.  That is
+ * coarser than Python does it, but each valid text still gives one sequence
+ * only.
  *
  * Each token is mixed into the line's hash by itself (see hash.c), so white
  * space between tokens never matters, and "1 .e5" differs from "1.e5".
@@ -28,40 +25,6 @@
  */
 #include "hash.h"
 #include "scan.h"
-
-#define W HR_BYTE_WORD
-#define D HR_BYTE_DIGIT
-#define S HR_BYTE_SPACE
-#define N HR_BYTE_NEWLINE
-#define Q HR_BYTE_QUOTE
-#define O HR_BYTE_OPERATOR
-#define ROW_OF_WORD W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W
-
-/* clang-format off */
-const uint8_t hr_scan_class[256] = {
-    /* 00 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, S, N, 0, S, N, 0, 0,
-    /* 10 */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    /* 20 */ S, O, Q, HR_BYTE_COMMENT, 0, O, O, Q,
-    /* 28 */ HR_BYTE_OPEN, HR_BYTE_CLOSE, O, O, 0, O, 0, O,
-    /* 30 */ D, D, D, D, D, D, D, D, D, D,
-    /* 3a */ HR_BYTE_COLON, HR_BYTE_SEMICOLON, O, HR_BYTE_EQUAL, O, 0,
-    /* 40 */ O, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W,
-    /* 50 */ W, W, W, W, W, W, W, W, W, W, W,
-    /* 5b */ HR_BYTE_OPEN, HR_BYTE_BACKSLASH, HR_BYTE_CLOSE, O, W,
-    /* 60 */ 0, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W,
-    /* 70 */ W, W, W, W, W, W, W, W, W, W, W,
-    /* 7b */ HR_BYTE_OPEN, O, HR_BYTE_CLOSE, 0, 0,
-    /* 80 */ ROW_OF_WORD, ROW_OF_WORD, ROW_OF_WORD, ROW_OF_WORD,
-    /* c0 */ ROW_OF_WORD, ROW_OF_WORD, ROW_OF_WORD, ROW_OF_WORD,
-};
-/* clang-format on */
-
-#undef W
-#undef D
-#undef S
-#undef N
-#undef Q
-#undef O
 
 /* How far a statement still is nothing but str literals. */
 enum string_state {
@@ -93,20 +56,11 @@ fail(struct hr_scan *scan, enum hr_lex_status status, uint32_t line)
     return HR_SCAN_ERROR;
 }
 
-static const uint8_t *
-skip_comment(const uint8_t *p, const uint8_t *end)
-{
-    while (p < end && hr_scan_class[*p] != HR_BYTE_NEWLINE) {
-        p++;
-    }
-    return p;
-}
-
 /* Is p at a backslash that ends its line? */
 static int
 at_joint(const uint8_t *p, const uint8_t *end)
 {
-    return end - p >= 2 && hr_scan_class[p[1]] == HR_BYTE_NEWLINE;
+    return end - p >= 2 && hr_bytes_class[p[1]] == HR_BYTE_NEWLINE;
 }
 
 /* Move to the first token of the next logical line and measure its
@@ -120,11 +74,13 @@ find_line(struct hr_scan *scan, struct hr_line *line)
     uint32_t joint = 0; /* column of the first backslash */
 
     for (; p < end; p++) {
-        switch (hr_scan_class[*p]) {
+        switch (hr_bytes_class[*p]) {
         case HR_BYTE_SPACE:
             if (*p == ' ') {
-                column++;
-                narrow++;
+                const uint8_t *behind = hr_bytes_behind_spaces(p, end);
+                column += (uint32_t)(behind - p);
+                narrow += (uint32_t)(behind - p);
+                p = behind - 1;
             }
             else if (*p == '\t') {
                 column = (column / 8 + 1) * 8;
@@ -135,10 +91,10 @@ find_line(struct hr_scan *scan, struct hr_line *line)
             }
             continue;
         case HR_BYTE_COMMENT:
-            p = skip_comment(p, end) - 1;
+            p = hr_bytes_to_newline(p, end) - 1;
             continue;
         case HR_BYTE_NEWLINE:
-            start = p = hr_scan_newline(p, end, &number);
+            start = p = hr_bytes_newline(p, end, &number);
             start_line = number;
             break;
         case HR_BYTE_BACKSLASH:
@@ -148,7 +104,7 @@ find_line(struct hr_scan *scan, struct hr_line *line)
             if (joint == 0) {
                 joint = column;
             }
-            p = hr_scan_newline(p + 1, end, &number);
+            p = hr_bytes_newline(p + 1, end, &number);
             if (joint == 0) {
                 start = p;
                 start_line = number;
@@ -186,19 +142,19 @@ find_rest(struct hr_scan *scan, struct hr_line *line)
     line->start_line = scan->line;
     line->column = line->column_narrow = 0;
     while (p < end) {
-        if (hr_scan_class[*p] == HR_BYTE_SPACE) {
+        if (hr_bytes_class[*p] == HR_BYTE_SPACE) {
             p++;
         }
         else if (*p == '\\' && at_joint(p, end)) {
-            p = hr_scan_newline(p + 1, end, &scan->line);
+            p = hr_bytes_newline(p + 1, end, &scan->line);
         }
         else {
             break;
         }
     }
     scan->at = p;
-    return p < end && hr_scan_class[*p] != HR_BYTE_NEWLINE &&
-           hr_scan_class[*p] != HR_BYTE_COMMENT;
+    return p < end && hr_bytes_class[*p] != HR_BYTE_NEWLINE &&
+           hr_bytes_class[*p] != HR_BYTE_COMMENT;
 }
 
 /* Strings count byte for byte, except that every line end counts as LF: that
@@ -281,11 +237,9 @@ read_word(struct hr_scan *scan, struct hr_line *line, struct progress *now,
     uint64_t word = 0;
     size_t size;
 
-    do {
-        p++;
-    } while (p < end && hr_scan_is_name(*p));
+    p = hr_bytes_behind_name(p, end);
     size = (size_t)(p - start);
-    if (p < end && hr_scan_class[*p] == HR_BYTE_QUOTE &&
+    if (p < end && hr_bytes_class[*p] == HR_BYTE_QUOTE &&
         hr_literal_prefix(start, size) != HR_LITERAL_UNKNOWN) {
         return read_literal(scan, line, now, start, p);
     }
@@ -305,14 +259,57 @@ read_word(struct hr_scan *scan, struct hr_line *line, struct progress *now,
 }
 
 static const uint8_t *
+skip_digits(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_')) {
+        p++;
+    }
+    return p;
+}
+
+/* Exactly as long as Python reads it, since a keyword may follow at once:
+ * "1if x else 0xfor y" is 1, if, x, else, 0xf, or, y. */
+static const uint8_t *
+skip_number(const uint8_t *p, const uint8_t *end)
+{
+    if (*p == '0' && end - p >= 2) {
+        uint8_t base = p[1] | 0x20;
+        if (base == 'x') {
+            p += 2;
+            while (p < end &&
+                   (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_' ||
+                    (uint8_t)((*p | 0x20) - 'a') < 6)) {
+                p++;
+            }
+            return p;
+        }
+        if (base == 'o' || base == 'b') {
+            return skip_digits(p + 2, end);
+        }
+    }
+    p = skip_digits(p, end);
+    if (p < end && *p == '.') {
+        p = skip_digits(p + 1, end);
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        const uint8_t *power = p + 1;
+        if (power < end && (*power == '+' || *power == '-')) {
+            power++;
+        }
+        if (power < end && hr_bytes_class[*power] == HR_BYTE_DIGIT) {
+            p = skip_digits(power, end);
+        }
+    }
+    return p < end && (*p | 0x20) == 'j' ? p + 1 : p;
+}
+
+static const uint8_t *
 read_number(struct hr_scan *scan, struct hr_line *line, struct progress *now,
             const uint8_t *p)
 {
     const uint8_t *start = p, *end = scan->end;
 
-    do {
-        p++;
-    } while (p < end && (hr_scan_is_name(*p) || *p == '.'));
+    p = skip_number(p, end);
     now->hash = hash_word(now->hash, start, (size_t)(p - start), end);
     keep_token(line, scan, HR_TOKEN_OTHER, start, p, 0);
     now->string = STRING_NONE;
@@ -358,7 +355,7 @@ read_operator(struct hr_scan *scan, struct hr_line *line, struct progress *now,
     const uint8_t *start = p;
     enum hr_token_kind kind = HR_TOKEN_OTHER;
     enum string_state string = now->string;
-    uint8_t class = hr_scan_class[*p];
+    uint8_t class = hr_bytes_class[*p];
 
     now->hash = hr_hash_fold(now->hash ^ *p, HR_HASH_WORD);
     now->string = STRING_NONE;
@@ -445,9 +442,15 @@ hr_scan_line(struct hr_scan *scan, struct hr_line *line)
     line->line = scan->line;
     p = scan->at;
     while (p < end) {
-        switch (hr_scan_class[*p]) {
+        /* One space between two tokens is too common for a jump of its own,
+         * which the processor could not foresee. */
+        p += *p == ' ';
+        if (p == end) {
+            break;
+        }
+        switch (hr_bytes_class[*p]) {
         case HR_BYTE_SPACE:
-            p++;
+            p = *p == ' ' ? hr_bytes_behind_spaces(p, end) : p + 1;
             break;
         case HR_BYTE_WORD:
             p = read_word(scan, line, &now, p);
@@ -459,11 +462,11 @@ hr_scan_line(struct hr_scan *scan, struct hr_line *line)
             p = read_literal(scan, line, &now, p, p);
             break;
         case HR_BYTE_COMMENT:
-            p = skip_comment(p, end);
+            p = hr_bytes_to_newline(p, end);
             break;
         case HR_BYTE_NEWLINE:
             number = scan->line;
-            p = hr_scan_newline(p, end, &scan->line);
+            p = hr_bytes_newline(p, end, &scan->line);
             if (now.depth == 0) {
                 return finish_line(scan, line, &now, number, p);
             }
@@ -474,12 +477,16 @@ hr_scan_line(struct hr_scan *scan, struct hr_line *line)
                     now.joint_count = line->count;
                     now.joint_line = scan->line;
                 }
-                p = hr_scan_newline(p + 1, end, &scan->line);
+                p = hr_bytes_newline(p + 1, end, &scan->line);
                 break;
             }
-            p = read_operator(scan, line, &now, p);
-            break;
+            /* fall through */
         default:
+            if (*p == '.' && end - p >= 2 &&
+                hr_bytes_class[p[1]] == HR_BYTE_DIGIT) {
+                p = read_number(scan, line, &now, p);
+                break;
+            }
             p = read_operator(scan, line, &now, p);
         }
         if (p == NULL) {

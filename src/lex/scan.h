@@ -2,6 +2,7 @@
 #ifndef HR_SCAN_H
 #define HR_SCAN_H
 
+#include "bytes.h"
 #include "lex.h"
 
 /* --- literal.c: string literals ---------------------------------------- */
@@ -86,43 +87,5 @@ enum hr_scan_result {
 
 /* The next logical line that has a token on it. */
 enum hr_scan_result hr_scan_line(struct hr_scan *scan, struct hr_line *line);
-
-/* --- bytes -------------------------------------------------------------- */
-
-/* p is at a CR or LF. */
-static inline const uint8_t *
-hr_scan_newline(const uint8_t *p, const uint8_t *end, uint32_t *line)
-{
-    *line += 1;
-    if (*p == '\r' && end - p >= 2 && p[1] == '\n') {
-        return p + 2;
-    }
-    return p + 1;
-}
-
-extern const uint8_t hr_scan_class[256];
-
-enum {
-    HR_BYTE_OTHER = 0, /* an operator that '=' never follows, or no Python */
-    HR_BYTE_WORD,      /* letters, '_' and every byte of a non-ASCII letter */
-    HR_BYTE_DIGIT,     /* this and the one above: what names consist of */
-    HR_BYTE_SPACE,
-    HR_BYTE_COMMENT,
-    HR_BYTE_NEWLINE, /* this and the next two: where literals need a look */
-    HR_BYTE_QUOTE,
-    HR_BYTE_BACKSLASH,
-    HR_BYTE_OPEN,
-    HR_BYTE_CLOSE,
-    HR_BYTE_COLON,
-    HR_BYTE_EQUAL,
-    HR_BYTE_SEMICOLON,
-    HR_BYTE_OPERATOR, /* an operator that '=' may follow */
-};
-
-static inline int
-hr_scan_is_name(uint8_t byte)
-{
-    return (uint8_t)(hr_scan_class[byte] - HR_BYTE_WORD) <= 1;
-}
 
 #endif /* HR_SCAN_H */
