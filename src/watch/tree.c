@@ -1,0 +1,668 @@
+/* Folders, watched by path.
+ *
+ * inotify watches inodes; people think in paths.  A followed folder may be
+ * renamed, deleted and cloned again, or be reached through a link that is
+ * pointed elsewhere, and must then be found again by its path.  So every
+ * component of a followed path is a node of a tree:
+ *
+ *     /  ──  home  ──  me  ──  project  ──  modules      (chat.py, ui.py)
+ *                                  └──────  extensions   (does not exist)
+ *
+ *     modules      holds followed files: watched for everything
+ *     project      has a missing child: watched for names that appear
+ *     home, me     watched only for being moved or deleted themselves,
+ *                  which costs nothing as long as it does not happen
+ *
+ * A node that is a symbolic link has two watches, on the link and on the
+ * folder it leads to, and keeps the node of its target's path alive.
+ *
+ * hr_node_refresh() makes one node agree with the disk.  When it finds
+ * another folder than before at the path (or none, or one again), it looks at
+ * everything below and has all files in it looked at.  Whoever learns that
+ * something may have happened to a folder only queues it for that; nothing
+ * here trusts what an event says.
+ *
+ * Order matters everywhere: first watch, then look.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- paths ------------------------------------------------------------ */
+
+/* Absolute, without "//", "/./" and a "/" at the end.  ".." stays: what it
+ * means depends on links. */
+int
+hr_path_full(const char *given, char *folder)
+{
+    size_t length = 0;
+    const char *p = given;
+
+    if (*given == '\0') {
+        errno = ENOENT;
+        return -1;
+    }
+    if (*given != '/') {
+        if (getcwd(folder, PATH_MAX) == NULL) {
+            return -1;
+        }
+        length = strlen(folder);
+        if (length == 1) {
+            length = 0;
+        }
+    }
+    while (*p != '\0') {
+        size_t part;
+        while (*p == '/') {
+            p++;
+        }
+        part = strcspn(p, "/");
+        if (part == 0 || (part == 1 && p[0] == '.')) {
+            p += part;
+            continue;
+        }
+        if (part > 255 || length + 1 + part >= PATH_MAX) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        folder[length++] = '/';
+        memcpy(folder + length, p, part);
+        length += part;
+        p += part;
+    }
+    if (length == 0) {
+        folder[length++] = '/';
+    }
+    folder[length] = '\0';
+    return 0;
+}
+
+/* The folder (absolute) and the name of a file. */
+int
+hr_path_split(const char *given, char *folder, char *name)
+{
+    char *slash;
+    size_t length = strlen(given);
+
+    if (length > 0 && given[length - 1] == '/') {
+        errno = EISDIR;
+        return -1;
+    }
+    if (hr_path_full(given, folder) < 0) {
+        return -1;
+    }
+    slash = strrchr(folder, '/');
+    if (slash[1] == '\0' || strcmp(slash, "/..") == 0) {
+        errno = EISDIR;
+        return -1;
+    }
+    strcpy(name, slash + 1);
+    slash[slash == folder] = '\0';
+    return 0;
+}
+
+int
+hr_node_path(const struct hr_node *node, const char *name, char *path)
+{
+    size_t at = PATH_MAX - 1;
+
+    path[at] = '\0';
+    for (; name != NULL || node->parent != NULL; name = NULL) {
+        const char *part = name;
+        size_t length;
+        if (part == NULL) {
+            part = node->name;
+            node = node->parent;
+        }
+        length = strlen(part);
+        if (length + 1 > at) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        at -= length;
+        memcpy(path + at, part, length);
+        path[--at] = '/';
+    }
+    if (path[at] == '\0') {
+        path[--at] = '/'; /* the root itself */
+    }
+    memmove(path, path + at, PATH_MAX - at);
+    return 0;
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+uint32_t
+hr_name_hash(const struct hr_node *node, const char *text, size_t length)
+{
+    uint64_t hash = hr_watch_hash(text, length);
+    hash ^= (uint64_t)(uintptr_t)node >> 4;
+    hash *= 0x9e3779b97f4a7c15ULL;
+    return (uint32_t)(hash >> 32);
+}
+
+/* All names of this text in this folder, in turn. */
+struct hr_name *
+hr_name_next(struct hr_watch *w, const struct hr_node *node, const char *text,
+             uint32_t hash, size_t *at)
+{
+    struct hr_item *item;
+
+    while ((item = hr_table_next(&w->names, hash, at)) != NULL) {
+        struct hr_name *name = (struct hr_name *)item;
+        if (name->node == node && strcmp(name->text, text) == 0) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+/* `text` must live as long as the name. */
+int
+hr_name_attach(struct hr_watch *w, struct hr_name *name, struct hr_node *node,
+               const char *text)
+{
+    name->item.hash = hr_name_hash(node, text, strlen(text));
+    if (hr_table_add(&w->names, &name->item) < 0) {
+        return -1;
+    }
+    name->node = node;
+    name->text = text;
+    name->prev = NULL;
+    name->next = node->names;
+    if (node->names != NULL) {
+        node->names->prev = name;
+    }
+    node->names = name;
+    node->refs++;
+    if (node->name_count++ == 0 && node->live == NULL) {
+        w->info.folders++;
+        hr_node_refresh(w, node);
+    }
+    return 0;
+}
+
+void
+hr_name_detach(struct hr_watch *w, struct hr_name *name)
+{
+    struct hr_node *node = name->node;
+
+    hr_table_drop(&w->names, &name->item);
+    if (name->prev != NULL) {
+        name->prev->next = name->next;
+    }
+    else {
+        node->names = name->next;
+    }
+    if (name->next != NULL) {
+        name->next->prev = name->prev;
+    }
+    name->node = NULL;
+    if (--node->name_count == 0 && node->live == NULL) {
+        w->info.folders--;
+        if (node->refs > 1) {
+            hr_node_refresh(w, node);
+        }
+    }
+    hr_node_release(w, node);
+}
+
+/* ---- nodes ------------------------------------------------------------ */
+
+struct hr_node *
+hr_node_child(struct hr_watch *w, const struct hr_node *parent,
+              const char *name, size_t length)
+{
+    uint32_t hash = hr_name_hash(parent, name, length);
+    size_t at = SIZE_MAX;
+    struct hr_item *item;
+
+    while ((item = hr_table_next(&w->nodes, hash, &at)) != NULL) {
+        struct hr_node *node = (struct hr_node *)item;
+        if (node->parent == parent && strlen(node->name) == length &&
+            memcmp(node->name, name, length) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static struct hr_node *
+make_node(struct hr_watch *w, struct hr_node *parent, const char *name,
+          size_t length)
+{
+    struct hr_node *node = hr_calloc(1, sizeof(*node) + length + 1);
+
+    if (node == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memcpy(node->name, name, length);
+    node->refs = 1;
+    node->parent = parent;
+    node->item.hash = hr_name_hash(parent, name, length);
+    if (hr_table_add(&w->nodes, &node->item) < 0) {
+        free(node);
+        return NULL;
+    }
+    node->exists = 1; /* until refreshing says otherwise */
+    if (parent != NULL) {
+        parent->refs++;
+        node->next = parent->child;
+        if (parent->child != NULL) {
+            parent->child->prev = node;
+        }
+        parent->child = node;
+    }
+    w->info.bytes += sizeof(*node) + length + 17;
+    return node;
+}
+
+static void
+unlink_target(struct hr_watch *w, struct hr_node *node)
+{
+    struct hr_node *target = node->target;
+
+    if (target == NULL) {
+        return;
+    }
+    for (struct hr_node **p = &target->linkers; *p != NULL;
+         p = &(*p)->linker_next) {
+        if (*p == node) {
+            *p = node->linker_next;
+            break;
+        }
+    }
+    node->target = NULL;
+    node->linker_next = NULL;
+    hr_node_release(w, target);
+}
+
+/* What a missing child changes for its parent. */
+static void
+set_exists(struct hr_watch *w, struct hr_node *node, int exists)
+{
+    struct hr_node *parent = node->parent;
+
+    if ((int)node->exists == exists) {
+        return;
+    }
+    node->exists = (unsigned)exists & 1;
+    if (parent == NULL) {
+        return;
+    }
+    if (!exists) {
+        parent->missing++;
+    }
+    else {
+        parent->missing--;
+    }
+    if (parent->missing == (exists ? 0 : 1)) {
+        hr_node_queue_recheck(w, parent); /* another mask */
+    }
+}
+
+void
+hr_node_release(struct hr_watch *w, struct hr_node *node)
+{
+    while (node != NULL && --node->refs == 0) {
+        struct hr_node *parent = node->parent;
+        /* Its own changes must not queue it again. */
+        set_exists(w, node, 1);
+        node->refs = 1U << 30;
+        unlink_target(w, node);
+        hr_poll_remove(w, node);
+        if (w->events != NULL) {
+            w->events->detach(w, node);
+            w->events->detach_link(w, node);
+        }
+        if (parent != NULL) {
+            if (node->prev != NULL) {
+                node->prev->next = node->next;
+            }
+            else {
+                parent->child = node->next;
+            }
+            if (node->next != NULL) {
+                node->next->prev = node->prev;
+            }
+        }
+        else if (w->root == node) {
+            w->root = NULL;
+        }
+        hr_table_drop(&w->nodes, &node->item);
+        w->info.bytes -= sizeof(*node) + strlen(node->name) + 17;
+        free(node);
+        node = parent;
+    }
+}
+
+/* The node of an absolute path as hr_path_full() makes it; a new reference.
+ * NULL with errno without memory. */
+struct hr_node *
+hr_node_get(struct hr_watch *w, const char *path)
+{
+    struct hr_node *node = w->root;
+    const char *p = path;
+
+    if (node == NULL) {
+        node = w->root = make_node(w, NULL, "", 0);
+        if (node == NULL) {
+            return NULL;
+        }
+        hr_node_refresh(w, node);
+    }
+    else {
+        node->refs++;
+    }
+    while (*p != '\0') {
+        struct hr_node *child;
+        size_t length;
+        while (*p == '/') {
+            p++;
+        }
+        length = strcspn(p, "/");
+        if (length == 0) {
+            break;
+        }
+        child = hr_node_child(w, node, p, length);
+        if (child != NULL) {
+            child->refs++;
+        }
+        else {
+            child = make_node(w, node, p, length);
+            if (child == NULL) {
+                hr_node_release(w, node);
+                errno = ENOMEM;
+                return NULL;
+            }
+            hr_node_refresh(w, child);
+        }
+        hr_node_release(w, node); /* the child holds it now */
+        node = child;
+        p += length;
+    }
+    return node;
+}
+
+/* The same without making one; borrowed. */
+struct hr_node *
+hr_node_find(struct hr_watch *w, const char *path)
+{
+    struct hr_node *node = w->root;
+    const char *p = path;
+
+    while (node != NULL && *p != '\0') {
+        size_t length;
+        while (*p == '/') {
+            p++;
+        }
+        length = strcspn(p, "/");
+        if (length != 0) {
+            node = hr_node_child(w, node, p, length);
+        }
+        p += length;
+    }
+    return node;
+}
+
+/* ---- agreeing with the disk ------------------------------------------- */
+
+unsigned
+hr_node_wants(const struct hr_node *node)
+{
+    unsigned want = 0;
+
+    if (node->name_count > 0 || node->live != NULL) {
+        want |= HR_WANT_CONTENT;
+    }
+    if (node->missing > 0) {
+        want |= HR_WANT_CHILDREN;
+    }
+    if (node->parent != NULL) {
+        want |= HR_WANT_SELF; /* nobody moves the root */
+    }
+    return want;
+}
+
+void
+hr_node_queue_recheck(struct hr_watch *w, struct hr_node *node)
+{
+    if (!node->recheck) {
+        node->recheck = 1;
+        node->refs++;
+        node->recheck_next = w->recheck_head;
+        w->recheck_head = node;
+    }
+}
+
+void
+hr_node_queue_scan(struct hr_watch *w, struct hr_node *node)
+{
+    if (node->live != NULL && !node->scan) {
+        node->scan = 1;
+        node->refs++;
+        node->scan_next = w->scan_head;
+        w->scan_head = node;
+    }
+}
+
+/* `path` is a symbolic link: watch it, and keep its target's node. */
+static void
+refresh_link(struct hr_watch *w, struct hr_node *node, const char *path)
+{
+    char text[PATH_MAX], full[PATH_MAX];
+    struct hr_node *target = NULL;
+    struct stat st;
+    ssize_t length;
+    char *joined;
+
+    w->events->attach_link(w, node, path);
+    length = readlink(path, text, sizeof(text) - 1);
+    /* A loop would make nodes that hold each other for ever. */
+    if (length > 0 && (stat(path, &st) == 0 || errno != ELOOP)) {
+        text[length] = '\0';
+        joined = hr_malloc(strlen(path) + (size_t)length + 5);
+        if (joined == NULL) {
+            hr_rescan_later(w);
+            return;
+        }
+        if (text[0] == '/') {
+            strcpy(joined, text);
+        }
+        else {
+            strcpy(joined, path);
+            strcpy(strrchr(joined, '/') + 1, text);
+        }
+        if (hr_path_full(joined, full) == 0) {
+            target = hr_node_get(w, full);
+            if (target == NULL) {
+                hr_rescan_later(w);
+            }
+        }
+        free(joined);
+    }
+    if (target == node->target) {
+        if (target != NULL) {
+            hr_node_release(w, target);
+        }
+        return;
+    }
+    unlink_target(w, node);
+    if (target != NULL) {
+        node->target = target; /* steals */
+        node->linker_next = target->linkers;
+        target->linkers = node;
+    }
+}
+
+/* Another folder stands here than before, or none, or one again. */
+static void
+note_other(struct hr_watch *w, struct hr_node *node)
+{
+    int64_t now = hr_now();
+
+    for (struct hr_name *name = node->names; name != NULL; name = name->next) {
+        hr_file_note(w, name->file, HR_EVENT_DONE, now);
+    }
+    hr_node_queue_scan(w, node);
+    for (struct hr_node *l = node->linkers; l != NULL; l = l->linker_next) {
+        hr_node_queue_recheck(w, l);
+    }
+    for (struct hr_node *c = node->child; c != NULL; c = c->next) {
+        hr_node_queue_recheck(w, c);
+    }
+}
+
+static int
+has_unwatched_parent(const struct hr_node *node)
+{
+    for (node = node->parent; node != NULL; node = node->parent) {
+        if (node->unwatched) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void
+decide_polling(struct hr_watch *w, struct hr_node *node, unsigned want)
+{
+    int poll = (want & HR_WANT_CONTENT) != 0 &&
+               (w->events == NULL || node->unwatched || node->untrusted ||
+                has_unwatched_parent(node));
+
+    if (poll && !node->polled) {
+        hr_poll_add(w, node);
+    }
+    else if (!poll && node->polled) {
+        hr_poll_remove(w, node);
+    }
+}
+
+static void
+check_trust(struct hr_watch *w, struct hr_node *node, const char *path)
+{
+    unsigned bit = 0;
+    const char *kind = hr_poll_untrusted(path, &bit);
+
+    node->untrusted = kind != NULL;
+    if (kind != NULL && (w->said & bit) == 0) {
+        w->said |= bit;
+        hr_say(w, HR_SAY_INFO,
+               "%s is on a file system (%s) that does not tell of changes "
+               "made elsewhere: its files are looked at every %d ms",
+               path, kind, w->options.poll_ms);
+    }
+}
+
+/* Make the node agree with what is at its path now. */
+void
+hr_node_refresh(struct hr_watch *w, struct hr_node *node)
+{
+    char path[PATH_MAX];
+    unsigned want = hr_node_wants(node);
+    int existed = node->exists;
+    enum hr_attach result;
+    struct stat st;
+
+    if (hr_node_path(node, NULL, path) < 0) {
+        return; /* hr_path_full() had refused it */
+    }
+    if (w->events == NULL) {
+        decide_polling(w, node, want);
+        return;
+    }
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        refresh_link(w, node, path);
+    }
+    else {
+        w->events->detach_link(w, node);
+        unlink_target(w, node);
+    }
+    result = w->events->attach(w, node, path, want);
+    if (result == HR_ATTACH_MISSING && existed && node->parent != NULL) {
+        /* It may have come back before its parent was watched for names. */
+        set_exists(w, node, 0);
+        if (node->parent->exists) {
+            char above[PATH_MAX];
+            if (hr_node_path(node->parent, NULL, above) == 0) {
+                w->events->attach(w, node->parent, above,
+                                  hr_node_wants(node->parent));
+            }
+            result = w->events->attach(w, node, path, want);
+        }
+    }
+    node->unwatched = result == HR_ATTACH_NOT;
+    set_exists(w, node, result != HR_ATTACH_MISSING);
+    if ((want & HR_WANT_CONTENT) != 0 && node->exists) {
+        check_trust(w, node, path);
+    }
+    decide_polling(w, node, want);
+    if (result == HR_ATTACH_OTHER || existed != (int)node->exists) {
+        note_other(w, node);
+    }
+}
+
+void
+hr_tree_recheck(struct hr_watch *w)
+{
+    while (w->recheck_head != NULL) {
+        struct hr_node *node = w->recheck_head;
+        w->recheck_head = node->recheck_next;
+        node->recheck_next = NULL;
+        node->recheck = 0;
+        if (node->refs > 1) {
+            hr_node_refresh(w, node);
+        }
+        hr_node_release(w, node);
+    }
+}
+
+/* The next node of the tree, parents first. */
+static struct hr_node *
+walk(struct hr_node *node)
+{
+    if (node->child != NULL) {
+        return node->child;
+    }
+    while (node != NULL && node->next == NULL) {
+        node = node->parent;
+    }
+    return node == NULL ? NULL : node->next;
+}
+
+/* No watch descriptor is valid any more. */
+void
+hr_tree_forget(struct hr_watch *w)
+{
+    for (struct hr_node *node = w->root; node != NULL; node = walk(node)) {
+        if (w->events != NULL) {
+            w->events->detach(w, node);
+            w->events->detach_link(w, node);
+        }
+        node->unwatched = 0;
+    }
+}
+
+/* Events were lost: look at every folder and every file. */
+void
+hr_tree_rescan(struct hr_watch *w)
+{
+    int64_t now = hr_now();
+
+    w->info.rescans++;
+    w->rescan_ns = HR_NEVER;
+    for (struct hr_node *node = w->root; node != NULL; node = walk(node)) {
+        hr_node_queue_recheck(w, node);
+        hr_node_queue_scan(w, node);
+        for (struct hr_name *name = node->names; name != NULL;
+             name = name->next) {
+            hr_file_note(w, name->file, HR_EVENT_CHECK, now);
+        }
+    }
+    w->hold = 1;
+}
