@@ -70,22 +70,32 @@ class Demo:
             )
 
     def __enter__(self):
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def wait(self, starts=1):
+        """Until the server has started its page so many times, and answers."""
         deadline = time.monotonic() + TIMEOUT
         while True:
             try:
-                config = json.load(urlopen(f"{self.url}/config", timeout=TIMEOUT))
-                break
+                if self.log.count("The page is at") >= starts:
+                    with urlopen(f"{self.url}/config", timeout=TIMEOUT) as page:
+                        config = json.load(page)
+                    break
             except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.__exit__()
-                    raise RuntimeError(f"The server did not start:\n{self.log}")
-                time.sleep(0.05)
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The server does not answer:\n{self.log}")
+            time.sleep(0.05)
         self.api = self.url + config.get("api_prefix", "")
         self.events = {
             event["api_name"]: event.get("id", index)
             for index, event in enumerate(config["dependencies"])
         }
-        return self
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -110,7 +120,10 @@ class Demo:
         urlopen(join, timeout=TIMEOUT).close()
         stream = f"{self.api}/queue/data?session_hash={session}"
         with urlopen(stream, timeout=TIMEOUT) as lines:
+            deadline = time.monotonic() + TIMEOUT
             for line in lines:
+                if time.monotonic() > deadline:  # heartbeats go on for ever
+                    raise RuntimeError(f"{name} takes too long:\n{self.log}")
                 message = json.loads(line[5:]) if line.startswith(b"data:") else {}
                 if message.get("msg") == "process_completed":
                     if not message["success"]:
