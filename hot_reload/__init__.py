@@ -1,0 +1,159 @@
+"""Edit a line, save, and the running process runs it.
+
+    import hot_reload
+    hot_reload.start("src")          # follow the program's own sources
+    hot_reload.replace(m, m.f, g)    # everything that calls m.f runs g
+    hot_reload.restore(m, m.f)
+
+The engine is in C (`hot_reload._core`); see docs/architecture.md.
+"""
+
+import atexit as _atexit
+import logging as _logging
+import os as _os
+import sys as _sys
+
+try:
+    from . import _core
+except ImportError:
+    # This is the source folder (a checkout, an extension's folder) and the
+    # compiled core is in the installed package: be that one.
+    for _folder in _sys.path:
+        _package = _os.path.join(_folder or ".", "hot_reload")
+        if _os.path.isdir(_package) and not _os.path.samefile(
+            _package, _os.path.dirname(__file__)
+        ):
+            __path__.append(_package)
+    from . import _core
+
+from ._core import (
+    Edit,
+    Interrupted,
+    Patch,
+    Revision,
+    RudeEdit,
+    on_revision,
+    original,
+    patches,
+    replace,
+    restore,
+    restore_all,
+    revisions,
+    stop,
+    sync,
+    undo,
+)
+
+__version__ = "1.0.0"
+__all__ = [
+    "Edit",
+    "Interrupted",
+    "Patch",
+    "Revision",
+    "RudeEdit",
+    "apply",
+    "configure",
+    "on_revision",
+    "original",
+    "patches",
+    "replace",
+    "restore",
+    "restore_all",
+    "revisions",
+    "start",
+    "status",
+    "stop",
+    "sync",
+    "undo",
+]
+
+_atexit.register(stop)
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(
+        before=_core.before_fork,
+        after_in_parent=lambda: _core.after_fork(False),
+        after_in_child=lambda: _core.after_fork(True),
+    )
+
+
+def _paths(value):
+    """One path, several or None, as a tuple of absolute paths."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes, _os.PathLike)):
+        value = (value,)
+    return tuple(_os.path.abspath(_os.fsdecode(path)) for path in value)
+
+
+def start(*roots, live=None, skip=()):
+    """Start the engine, or add to the running one.
+
+    roots: folders whose Python sources are followed.  live: a folder of live
+    files, or several; each `*.py` directly in it runs now and at every save.
+    skip: names in the live folders that are no live files.
+
+    Raises OSError when a folder of live files cannot be watched.
+    """
+    live = _paths(live)
+    for folder in live:
+        if not _os.path.isdir(folder):
+            raise NotADirectoryError(
+                f"start: {folder} is no folder; create it, or name another"
+            )
+    _core.start(_paths(roots), live, ("__init__.py", *skip))
+
+
+def apply(*paths):
+    """Read and commit these files now, in this thread.
+
+    Returns the Revision (the last one, for several live files).  Raises
+    RuntimeError when the engine is not running, ValueError when none of the
+    files is followed.
+    """
+    return _core.apply(*_paths(paths))
+
+
+def configure(*, logger=None, level=None, withdraw=None, follow=None):
+    """Change settings; those that are None stay as they are.
+
+    logger: a logging.Logger that takes the engine's messages.  level: the
+    lowest level of messages, a name such as "INFO".  withdraw: whether a
+    replacement ends when a live file's last run no longer made it (default:
+    it stays, and a hint is logged).  follow: whether the folders given to
+    start() are followed.
+
+    Raises ValueError for a level that logging does not know.
+    """
+    if logger is not None:
+        _core.set("logger", logger)
+    if level is not None:
+        number = _logging.getLevelName(str(level).upper())
+        if not isinstance(number, int):
+            raise ValueError(
+                f"configure: level is {level!r}; use DEBUG, INFO, WARNING or ERROR"
+            )
+        _core.set("level", number)
+    if withdraw is not None:
+        _core.set("withdraw", bool(withdraw))
+    if follow is not None:
+        _core.set("follow", bool(follow))
+
+
+def status():
+    """What the engine does now, as plain data that json can write."""
+    result = {"version": __version__, "pid": _os.getpid(), **_core.engine_status()}
+    result["patches"] = [
+        {
+            "owner": getattr(p.owner, "__name__", repr(p.owner)),
+            "name": p.name,
+            "file": p.file,
+            "line": p.line,
+            "live": p.live,
+            "since": p.since,
+        }
+        for p in patches()
+    ]
+    record = revisions()
+    result["revisions"] = record[-1].id if record else 0
+    result["failures"] = sum(not r.ok for r in record)
+    return result

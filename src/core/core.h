@@ -1,0 +1,303 @@
+/* What the files of the core share: the state of the module, and for each
+ * file the functions that others may call.  The file's name is the prefix of
+ * its functions.
+ *
+ * Conventions.  Unless a line says otherwise a function needs the GIL, takes
+ * borrowed references, returns -1 or NULL with an exception set, and 0 or a
+ * new reference otherwise.  `st` is the module's state.
+ */
+#ifndef HR_CORE_H
+#define HR_CORE_H
+
+#include "compat.h"
+#include <stdint.h>
+#include <time.h>
+
+#include "watch/watch.h"
+
+struct hr_journal;
+struct hr_run;
+struct hr_engine;
+
+/* A line of the log is one sentence behind this prefix. */
+#define HR_PREFIX "[HotReload]: "
+
+struct hr_state {
+    PyObject *module;            /* borrowed: the module that owns us */
+    PyTypeObject *patch_type;    /* owned */
+    PyTypeObject *revision_type; /* owned */
+    PyTypeObject *edit_type;     /* owned */
+    PyObject *rude_edit;         /* owned: exception class */
+    PyObject *interrupted;       /* owned: exception class */
+    PyObject *patches;           /* owned: list of the active Patch objects */
+    PyObject *revisions;         /* owned: list of Revision */
+    PyObject *callbacks;         /* owned: list of on_revision() callables */
+    PyObject *logger;            /* owned, or NULL: logging's "hot_reload" */
+    PyObject *trampolines;       /* owned, or NULL: see function.c */
+    PyObject *retired;           /* owned: list, see function.c */
+    PyObject *settings;          /* owned: dict of the public settings */
+    struct hr_run *run;          /* the live run in progress, innermost */
+    unsigned long run_thread;    /* whose run it is */
+    long next_revision, next_run;
+    int fork_locked;
+    struct hr_engine *engine; /* owned, or NULL while not started */
+};
+
+/* When a save went through the stages, CLOCK_MONOTONIC in nanoseconds. */
+struct hr_moment {
+    int64_t saved_ns, ready_ns, gil_ns;
+};
+
+static inline struct hr_state *
+hr_state_of(PyObject *module)
+{
+    return (struct hr_state *)PyModule_GetState(module);
+}
+
+/* Calls nothing of Python; for values that end up in a C long long. */
+static inline int64_t
+hr_clock_ns(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* A public setting (a bool or an int), 0 when it is not there. */
+long hr_setting(struct hr_state *st, const char *name);
+
+/* -- log.c ---------------------------------------------------------------- */
+
+/* One sentence through the program's logger; never fails, keeps the current
+ * exception.  `level` is logging's number. */
+void hr_log(struct hr_state *st, int level, const char *format, ...);
+/* The same for the current exception, with its traceback; clears it. */
+void hr_log_exception(struct hr_state *st, const char *format, ...);
+
+/* Raise RudeEdit with a code and a sentence; returns -1. */
+int hr_rude(struct hr_state *st, const char *code, const char *format, ...);
+
+/* -- function.c: exchange of function bodies ------------------------------ */
+
+/* A new function with the body of `f`; cells of f's closure whose content is
+ * `from` are replaced by `cell` (NULL: keep all cells). */
+PyObject *hr_function_clone(PyObject *f, PyObject *from, PyObject *cell);
+/* What must happen before the commit: monitoring events follow. */
+int hr_function_prepare(PyObject *f, PyObject *holder);
+/* Exchange the bodies of two functions.  Runs no Python, cannot fail. */
+void hr_function_exchange(PyObject *f, PyObject *holder);
+/* Tell function watchers and audit hooks of a commit, after it. */
+void hr_function_notify(PyObject *f);
+/* Release a holder whose body may still be running; steals the reference. */
+void hr_function_retire(struct hr_state *st, PyObject *holder);
+void hr_function_sweep(struct hr_state *st);
+/* A new function that calls `target` and is of the same kind (plain,
+ * generator, coroutine, asynchronous generator). */
+PyObject *hr_function_trampoline(struct hr_state *st, PyObject *target);
+/* The same for `call(self, ...)`, which drops self. */
+PyObject *hr_function_without_self(struct hr_state *st, PyObject *target);
+
+/* -- class.c: exchange of classes in place -------------------------------- */
+
+/* 1 when the class can be changed in place (a heap type, not immutable). */
+int hr_class_is_open(PyObject *type);
+/* A new class with the content of `type`; its methods' super() works.  None
+ * of the program's code runs (no metaclass, no __init_subclass__). */
+PyObject *hr_class_clone(struct hr_state *st, PyObject *type);
+/* Plan: `type` takes the content of `donor`.  `original` stands for `type`
+ * among the donor's bases.  `force` is the committed journal that will be
+ * taken back before this one is committed, or NULL. */
+int hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
+                  PyObject *donor, PyObject *original,
+                  struct hr_journal *force);
+/* Plan: attribute `name` of `type`, which is `old` (NULL: absent), becomes
+ * `value` (NULL: goes), keeping the identity of functions. */
+int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
+                            PyObject *type, PyObject *name, PyObject *old,
+                            PyObject *value);
+/* type.__setattr__ without a metaclass's; value NULL deletes. */
+int hr_class_set(PyObject *type, PyObject *name, PyObject *value);
+/* type.__bases__ = bases, where the layouts allow it. */
+int hr_class_set_bases(PyObject *type, PyObject *bases);
+
+/* -- journal.c: places and values, exchanged whole ------------------------ */
+
+enum hr_place {
+    HR_PLACE_FUNCTION, /* owner: function; value: function, the holder */
+    HR_PLACE_DICT,     /* owner: dict; key: str; value or NULL */
+    HR_PLACE_TYPE,     /* owner: class; key: str; value or NULL */
+    HR_PLACE_BASES,    /* owner: class; value: tuple */
+    HR_PLACE_CELL,     /* owner: cell; value or NULL */
+    HR_PLACE_LIST,     /* owner: list; key: int; value */
+    HR_PLACE_METHOD,   /* owner: bound method; value: its function */
+};
+
+struct hr_journal *hr_journal_new(void);
+int hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                   PyObject *key, PyObject *value);
+size_t hr_journal_count(const struct hr_journal *j);
+/* The value that `j` holds for a place goes to *value (borrowed); left alone
+ * when j is NULL or has no such place. */
+void hr_journal_peek(struct hr_journal *j, enum hr_place place,
+                     PyObject *owner, PyObject *key, PyObject **value);
+/* Plan `value` for every place of one kind that `other` has changed. */
+int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
+                          enum hr_place place, PyObject *value);
+/* Exchange all: commits a fresh journal, takes back a committed one.  Runs no
+ * Python code.  -1 only when memory ran out or a class refused its bases, and
+ * then nothing has changed. */
+int hr_journal_swap(struct hr_journal *j);
+/* After a swap: watchers and audit hooks, then old values are let go by
+ * whoever frees the journal. */
+void hr_journal_notify(struct hr_journal *j);
+void hr_journal_free(struct hr_state *st, struct hr_journal *j);
+int hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg);
+
+/* -- find.c: references on the heap --------------------------------------- */
+
+/* Add to `j` a swap to `to` for every place in the program's own modules that
+ * holds `from`.  Not in the standard library, not in site-packages, not in
+ * the module whose dict is `but` (NULL: none). */
+int hr_find_plan_holders(struct hr_state *st, struct hr_journal *j,
+                         PyObject *from, PyObject *to, PyObject *but);
+/* The same for bound methods (self, func) but the one `but`: they get the
+ * function `to`. */
+int hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
+                         PyObject *to, PyObject *but);
+
+/* -- patch.c: the registry ------------------------------------------------ */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *owner;    /* owned */
+    PyObject *name;     /* owned: str */
+    PyObject *before;   /* owned: the object that keeps its identity */
+    PyObject *original; /* owned: runs the original */
+    PyObject *after;    /* owned: the replacement as handed over */
+    PyObject *file;     /* owned: str or None, of the replacement */
+    PyObject *live;     /* owned: name of the live file, or None */
+    long line;
+    double since; /* seconds since the epoch */
+    long touched; /* number of the run that last made it */
+    int active;
+    int by_owner; /* the owner's attribute only, not the object itself */
+    struct hr_journal *journal; /* owned: committed while active */
+} hr_patch;
+
+/* What a replace() or restore() did, so that a failed run can undo it. */
+struct hr_action {
+    hr_patch *patch;               /* owned */
+    struct hr_journal *made;       /* borrowed: only compared */
+    struct hr_journal *old;        /* owned: what was in force before */
+    PyObject *after, *file, *live; /* owned: likewise */
+    long line;
+    double since;
+    int was_active;
+};
+
+struct hr_run {
+    struct hr_run *outer;
+    PyObject *globals; /* borrowed: the live module's dict */
+    PyObject *name;    /* borrowed: the live file's name */
+    long number;
+    struct hr_action *actions;
+    size_t count, capacity;
+};
+
+extern PyType_Spec hr_patch_spec;
+/* The active patch that `func` belongs to, as original, current function or
+ * replacement; `owner` (NULL: any) tells replacements used twice apart.
+ * Borrowed, or NULL without an exception. */
+hr_patch *hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func);
+/* Put a plan in force for a patch, in place of what is; steals j (NULL:
+ * back to the original). */
+int hr_patch_commit(struct hr_state *st, hr_patch *patch, struct hr_journal *j,
+                    PyObject *after, PyObject *file, long line);
+int hr_patch_restore(struct hr_state *st, hr_patch *patch);
+int hr_patch_roll_back(struct hr_state *st, struct hr_run *run);
+void hr_patch_forget(struct hr_state *st, struct hr_run *run);
+/* The run of the calling thread, or NULL. */
+struct hr_run *hr_patch_run(struct hr_state *st);
+PyObject *hr_patch_list(struct hr_state *st);
+
+/* -- replace.c: what replace() and restore() mean ------------------------- */
+
+PyObject *hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
+                     PyObject *after);
+PyObject *hr_restore(struct hr_state *st, PyObject *owner, PyObject *func);
+PyObject *hr_restore_all(struct hr_state *st);
+PyObject *hr_original(struct hr_state *st, PyObject *func);
+
+/* -- revision.c ------------------------------------------------------------
+ */
+
+#define HR_REVISIONS_UNDOABLE 32
+#define HR_REVISIONS_KEPT 200
+
+typedef struct {
+    PyObject_HEAD
+    struct hr_state *st;        /* lives in `module` */
+    PyObject *module;           /* owned */
+    PyObject *files, *edits;    /* owned: lists */
+    PyObject *error;            /* owned: str, or NULL */
+    PyObject *texts;            /* owned: {path: (old, new)}, or NULL */
+    PyObject *undo;             /* owned: called by undo(), or NULL */
+    struct hr_journal *journal; /* owned: committed, or NULL */
+    struct hr_run run;          /* owned: what a live file did */
+    long id;
+    long long saved_ns, ready_ns, gil_ns, live_ns; /* CLOCK_MONOTONIC */
+    double wall;
+    char ok, undone, undoable, is_live;
+} hr_revision;
+
+extern PyType_Spec hr_revision_spec;
+extern PyType_Spec hr_edit_spec;
+PyObject *hr_revision_new(struct hr_state *st);
+/* Number it and put it into the record. */
+int hr_revision_keep(struct hr_state *st, PyObject *revision);
+/* kind is a string constant; the other objects may be NULL. */
+int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
+                         const char *kind, PyObject *module,
+                         PyObject *qualname, long line, PyObject *code,
+                         PyObject *sentence);
+/* The list of the revisions that were taken back. */
+PyObject *hr_revision_undo(struct hr_state *st, long count);
+PyObject *hr_revision_describe_exception(void);
+/* Call the callbacks; never fails. */
+void hr_revision_announce(struct hr_state *st, PyObject *revision);
+
+/* -- live.c: running live files --------------------------------------------
+ */
+
+/* Run one live file.  `text` is its content; NULL: the file was deleted.
+ * `starting`: when it is broken, run the last working copy.  Returns the
+ * revision, kept; a failure of the file is in there, reported. */
+PyObject *hr_live_run(struct hr_state *st, const char *path, const char *text,
+                      size_t size, const struct hr_moment *moment,
+                      int starting);
+
+/* Make linecache show this text (bytes) for the file. */
+void hr_live_show_source(PyObject *filename, PyObject *text);
+
+/* -- gil.c: taking the GIL soon --------------------------------------------
+ */
+
+/* As PyEval_RestoreThread(), but makes a busy holder let go at once. */
+void hr_gil_take(PyThreadState *ts);
+void hr_gil_after_fork(void);
+
+/* -- schedule.c: the engine's thread ---------------------------------------
+ */
+
+/* Each needs the GIL and may release it. */
+int hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
+                      PyObject *skip);
+int hr_schedule_stop(struct hr_state *st);
+/* 1 when all is live, 0 when the time ran out. */
+int hr_schedule_sync(struct hr_state *st, double timeout);
+PyObject *hr_schedule_apply(struct hr_state *st, PyObject *paths);
+int hr_schedule_before_fork(struct hr_state *st);
+int hr_schedule_after_fork(struct hr_state *st, int in_child);
+int hr_schedule_add_status(struct hr_state *st, PyObject *dict);
+
+#endif /* HR_CORE_H */

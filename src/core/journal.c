@@ -1,0 +1,275 @@
+/* Journals: the one mechanism by which anything changes and is put back.
+ *
+ * A journal is an array of swaps; a swap is a place and a value, and swapping
+ * exchanges the two.  Done forwards it commits, done again backwards it takes
+ * back.
+ *
+ *     place            value               after hr_journal_swap()
+ *     f's body         [new body]          f runs the new, value is the old
+ *     m.__dict__["X"]  2                   m.X is 2, value is 1
+ *     K.a              NULL                K.a is gone, value is what it was
+ *
+ * hr_journal_swap() holds the GIL from the first swap to the last and neither
+ * runs Python code nor lets go of an object: what it takes out it keeps.  Old
+ * values are released when the journal is freed, never inside a commit.  It
+ * can fail for lack of memory only (a new key in a dict), or where a class
+ * refuses its bases; the swaps made so far are then taken back.
+ */
+#include "core.h"
+
+struct hr_swap {
+    enum hr_place place;
+    PyObject *owner; /* owned */
+    PyObject *key;   /* owned, or NULL */
+    PyObject *value; /* owned, or NULL: nothing there */
+};
+
+struct hr_journal {
+    struct hr_swap *swaps;
+    size_t count, capacity;
+    int done;
+};
+
+struct hr_journal *
+hr_journal_new(void)
+{
+    struct hr_journal *j = PyMem_Calloc(1, sizeof *j);
+    if (j == NULL) {
+        PyErr_NoMemory();
+    }
+    return j;
+}
+
+size_t
+hr_journal_count(const struct hr_journal *j)
+{
+    return j->count;
+}
+
+int
+hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
+               PyObject *key, PyObject *value)
+{
+    if (j->count == j->capacity) {
+        size_t capacity = j->capacity ? j->capacity * 2 : 4;
+        struct hr_swap *swaps =
+            PyMem_Realloc(j->swaps, capacity * sizeof *swaps);
+        if (swaps == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        j->swaps = swaps;
+        j->capacity = capacity;
+    }
+    if (place == HR_PLACE_FUNCTION && hr_function_prepare(owner, value) < 0) {
+        return -1;
+    }
+    struct hr_swap *s = &j->swaps[j->count++];
+    s->place = place;
+    s->owner = Py_NewRef(owner);
+    s->key = Py_XNewRef(key);
+    s->value = Py_XNewRef(value);
+    return 0;
+}
+
+void
+hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                PyObject *key, PyObject **value)
+{
+    for (size_t i = 0; j != NULL && i < j->count; i++) {
+        struct hr_swap *s = &j->swaps[i];
+        if (s->place == place && s->owner == owner &&
+            (key == NULL || PyUnicode_Compare(key, s->key) == 0)) {
+            *value = s->value;
+            return;
+        }
+    }
+}
+
+int
+hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
+                      enum hr_place place, PyObject *value)
+{
+    for (size_t i = 0; i < other->count; i++) {
+        struct hr_swap *s = &other->swaps[i];
+        if (s->place == place &&
+            hr_journal_add(j, place, s->owner, s->key, value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* -- The swaps ------------------------------------------------------------ */
+
+static int
+swap_dict(struct hr_swap *s)
+{
+    PyObject *old = PyDict_GetItemWithError(s->owner, s->key);
+    if (old == NULL && PyErr_Occurred()) {
+        return -1;
+    }
+    Py_XINCREF(old);
+    int status = s->value != NULL ? PyDict_SetItem(s->owner, s->key, s->value)
+                 : old != NULL    ? PyDict_DelItem(s->owner, s->key)
+                                  : 0;
+    if (status < 0) {
+        Py_XDECREF(old);
+        return -1;
+    }
+    PyObject *value = s->value;
+    s->value = old;
+    /* The dict holds it now, so this cannot be the last reference. */
+    Py_XDECREF(value);
+    return 0;
+}
+
+static int
+swap_type(struct hr_swap *s)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)s->owner);
+    PyObject *old = PyDict_GetItemWithError(dict, s->key);
+    if (old == NULL && (PyErr_Occurred() || s->value == NULL)) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_XINCREF(old);
+    if (hr_class_set(s->owner, s->key, s->value) < 0) {
+        Py_XDECREF(old);
+        return -1;
+    }
+    PyObject *value = s->value;
+    s->value = old;
+    Py_XDECREF(value);
+    return 0;
+}
+
+static int
+swap_bases(struct hr_swap *s)
+{
+    PyObject *old = Py_NewRef(((PyTypeObject *)s->owner)->tp_bases);
+    if (hr_class_set_bases(s->owner, s->value) < 0) {
+        Py_DECREF(old);
+        return -1;
+    }
+    Py_SETREF(s->value, old);
+    return 0;
+}
+
+static int
+swap_one(struct hr_swap *s)
+{
+    PyObject **slot;
+    switch (s->place) {
+    case HR_PLACE_FUNCTION:
+        hr_function_exchange(s->owner, s->value);
+        return 0;
+    case HR_PLACE_DICT:
+        return swap_dict(s);
+    case HR_PLACE_TYPE:
+        return swap_type(s);
+    case HR_PLACE_BASES:
+        return swap_bases(s);
+    case HR_PLACE_CELL:
+        slot = &((PyCellObject *)s->owner)->ob_ref;
+        break;
+    case HR_PLACE_METHOD:
+        slot = &((PyMethodObject *)s->owner)->im_func;
+        break;
+    case HR_PLACE_LIST: {
+        Py_ssize_t i = PyLong_AsSsize_t(s->key);
+        if (i < 0 || i >= PyList_GET_SIZE(s->owner)) {
+            PyErr_Clear();
+            return 0; /* the program has changed the list: leave it */
+        }
+        slot = &((PyListObject *)s->owner)->ob_item[i];
+        break;
+    }
+    default:
+        Py_UNREACHABLE();
+    }
+    PyObject *old = *slot;
+    *slot = s->value;
+    s->value = old;
+    return 0;
+}
+
+static void
+swap_range_back(struct hr_journal *j, size_t from, size_t to, int ascending)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (size_t n = to - from; n-- > 0;) {
+        struct hr_swap *s = &j->swaps[ascending ? to - 1 - n : from + n];
+        if (swap_one(s) < 0) {
+            /* Taking back needs no new key and a state that was there
+             * before, so this cannot be. */
+            PyErr_WriteUnraisable(s->owner);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+int
+hr_journal_swap(struct hr_journal *j)
+{
+    for (size_t n = 0; n < j->count; n++) {
+        size_t i = j->done ? j->count - 1 - n : n;
+        if (swap_one(&j->swaps[i]) < 0) {
+            if (j->done) {
+                swap_range_back(j, i + 1, j->count, 1);
+            }
+            else {
+                swap_range_back(j, 0, i, 0);
+            }
+            return -1;
+        }
+    }
+    j->done = !j->done;
+    return 0;
+}
+
+void
+hr_journal_notify(struct hr_journal *j)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        if (j->swaps[i].place == HR_PLACE_FUNCTION) {
+            hr_function_notify(j->swaps[i].owner);
+        }
+    }
+}
+
+/* -- Release -------------------------------------------------------------- */
+
+void
+hr_journal_free(struct hr_state *st, struct hr_journal *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < j->count; i++) {
+        struct hr_swap s = j->swaps[i];
+        if (s.place == HR_PLACE_FUNCTION) {
+            hr_function_retire(st, s.value);
+        }
+        else {
+            Py_XDECREF(s.value);
+        }
+        Py_XDECREF(s.key);
+        Py_DECREF(s.owner);
+    }
+    PyMem_Free(j->swaps);
+    PyMem_Free(j);
+}
+
+int
+hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg)
+{
+    if (j != NULL) {
+        for (size_t i = 0; i < j->count; i++) {
+            Py_VISIT(j->swaps[i].owner);
+            Py_VISIT(j->swaps[i].key);
+            Py_VISIT(j->swaps[i].value);
+        }
+    }
+    return 0;
+}

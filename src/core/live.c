@@ -1,0 +1,462 @@
+/* Running live files.
+ *
+ * A live file runs in a fresh module `reloadable_<name>` at every save.  Each
+ * of its replacements takes effect as it is called; when the file raises,
+ * everything that this run did is swapped back and the module of the last run
+ * returns to sys.modules.  It is not run a second time.
+ *
+ * The last version that ran to its end is copied to .last_working/ beside the
+ * live files, and runs at start when the file itself is broken.
+ */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LAST_WORKING ".last_working"
+
+/* -- Copies of the last working versions ---------------------------------- */
+
+/* <folder>/.last_working/<name>, or the folder alone when name is NULL.
+ * malloc'ed. */
+static char *
+last_working_path(const char *path, int with_name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash != NULL ? (size_t)(slash - path) : 1;
+    const char *name = slash != NULL ? slash + 1 : path;
+    size_t size = folder + sizeof LAST_WORKING + strlen(name) + 3;
+    char *result = malloc(size);
+    if (result != NULL) {
+        snprintf(result, size, "%.*s/" LAST_WORKING "%s%s", (int)folder,
+                 slash != NULL ? path : ".", with_name ? "/" : "",
+                 with_name ? name : "");
+    }
+    return result;
+}
+
+static int
+write_all(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return -1;
+        }
+        text += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Write the copy under another name and rename it: a copy is whole or absent.
+ * 0, or an errno.  Needs no GIL. */
+static int
+save_last_working(const char *path, const char *text, size_t size)
+{
+    char *folder = last_working_path(path, 0);
+    char *file = last_working_path(path, 1);
+    char *temporary = NULL;
+    int status = ENOMEM, fd = -1;
+    if (folder == NULL || file == NULL ||
+        (temporary = malloc(strlen(file) + 32)) == NULL) {
+        goto done;
+    }
+    snprintf(temporary, strlen(file) + 32, "%s.%ld.tmp", file, (long)getpid());
+    if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
+        status = errno;
+        goto done;
+    }
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        status = errno;
+        goto done;
+    }
+    status = write_all(fd, text, size) < 0 ? errno : 0;
+    if (close(fd) < 0 && status == 0) {
+        status = errno;
+    }
+    if (status == 0 && rename(temporary, file) < 0) {
+        status = errno;
+    }
+    if (status != 0) {
+        (void)unlink(temporary);
+    }
+done:
+    free(temporary);
+    free(file);
+    free(folder);
+    return status;
+}
+
+/* The content of a file as bytes; None where there is none. */
+static PyObject *
+read_file(const char *path)
+{
+    PyObject *io = PyImport_ImportModule("io");
+    PyObject *file =
+        io ? PyObject_CallMethod(io, "open", "ss", path, "rb") : NULL;
+    PyObject *text = file ? PyObject_CallMethod(file, "read", NULL) : NULL;
+    if (file != NULL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        PyObject *closed = PyObject_CallMethod(file, "close", NULL);
+        Py_XDECREF(closed);
+        PyErr_Restore(type, value, traceback);
+    }
+    if (text == NULL && PyErr_ExceptionMatches(PyExc_FileNotFoundError)) {
+        PyErr_Clear();
+        text = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(file);
+    Py_XDECREF(io);
+    return text;
+}
+
+/* -- One run -------------------------------------------------------------- */
+
+/* Tracebacks and inspect show the text that runs, not what is on the disk. */
+void
+hr_live_show_source(PyObject *filename, PyObject *text)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+    PyObject *cache =
+        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
+    PyObject *io = PyImport_ImportModule("io");
+    PyObject *raw = NULL, *wrapper = NULL, *lines = NULL, *entry = NULL;
+    PyObject *tokenize = PyImport_ImportModule("tokenize");
+    PyObject *encoding = NULL, *readline = NULL;
+    if (cache == NULL || io == NULL || tokenize == NULL) {
+        goto done;
+    }
+    raw = PyObject_CallMethod(io, "BytesIO", "O", text);
+    readline = raw ? PyObject_GetAttrString(raw, "readline") : NULL;
+    encoding = readline ? PyObject_CallMethod(tokenize, "detect_encoding", "O",
+                                              readline)
+                        : NULL;
+    if (encoding == NULL) {
+        goto done;
+    }
+    Py_XSETREF(raw, PyObject_CallMethod(io, "BytesIO", "O", text));
+    wrapper = raw ? PyObject_CallMethod(io, "TextIOWrapper", "OO", raw,
+                                        PyTuple_GET_ITEM(encoding, 0))
+                  : NULL;
+    lines = wrapper ? PyObject_CallMethod(wrapper, "readlines", NULL) : NULL;
+    /* No modification time: linecache.checkcache() then leaves it. */
+    entry = lines ? Py_BuildValue("(nOOO)", PyBytes_GET_SIZE(text), Py_None,
+                                  lines, filename)
+                  : NULL;
+    if (entry != NULL) {
+        (void)PyObject_SetItem(cache, filename, entry);
+    }
+done:
+    PyErr_Clear(); /* only for show */
+    Py_XDECREF(entry);
+    Py_XDECREF(lines);
+    Py_XDECREF(wrapper);
+    Py_XDECREF(encoding);
+    Py_XDECREF(readline);
+    Py_XDECREF(raw);
+    Py_XDECREF(tokenize);
+    Py_XDECREF(io);
+    Py_XDECREF(cache);
+    Py_XDECREF(linecache);
+}
+
+static PyObject *
+compile_text(PyObject *text, PyObject *filename)
+{
+    PyObject *builtins = PyImport_ImportModule("builtins");
+    PyObject *code = builtins
+                         ? PyObject_CallMethod(builtins, "compile", "OOsii",
+                                               text, filename, "exec", 0, 1)
+                         : NULL;
+    Py_XDECREF(builtins);
+    return code;
+}
+
+/* A fresh module for the file.  New reference. */
+static PyObject *
+make_module(PyObject *name, PyObject *filename)
+{
+    PyObject *module = PyModule_NewObject(name);
+    if (module != NULL &&
+        (PyObject_SetAttrString(module, "__file__", filename) < 0 ||
+         PyObject_SetAttrString(module, "__builtins__", PyEval_GetBuiltins()) <
+             0)) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
+
+/* Compile and run `text`; what its calls did is noted in `run`.  0, or -1
+ * with the exception, everything swapped back. */
+static int
+run_text(struct hr_state *st, PyObject *module_name, PyObject *file_name,
+         PyObject *filename, PyObject *text, struct hr_run *run)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *code = NULL, *module = NULL, *previous = NULL, *result = NULL;
+
+    code = compile_text(text, filename);
+    if (code == NULL ||
+        (module = make_module(module_name, filename)) == NULL) {
+        goto done;
+    }
+    previous = Py_XNewRef(PyDict_GetItemWithError(modules, module_name));
+    if (PyErr_Occurred() || PyDict_SetItem(modules, module_name, module) < 0) {
+        goto done;
+    }
+    hr_live_show_source(filename, text);
+    unsigned long outer_thread = st->run_thread;
+    run->outer = st->run;
+    run->globals = PyModule_GetDict(module);
+    run->name = file_name;
+    run->number = ++st->next_run;
+    st->run = run;
+    st->run_thread = PyThread_get_thread_ident();
+    result = PyEval_EvalCode(code, run->globals, run->globals);
+    st->run = run->outer;
+    st->run_thread = outer_thread;
+    run->globals = NULL;
+    if (result == NULL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        (void)hr_patch_roll_back(st, run);
+        if ((previous != NULL ? PyDict_SetItem(modules, module_name, previous)
+                              : PyDict_DelItem(modules, module_name)) < 0) {
+            PyErr_Clear();
+        }
+        PyErr_Restore(type, value, traceback);
+    }
+done:
+    Py_XDECREF(previous);
+    Py_XDECREF(module);
+    Py_XDECREF(code);
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    return 0;
+}
+
+/* -- What the run is told of ---------------------------------------------- */
+
+/* Replacements of this file that its last run did not make again. */
+static int
+check_dropped(struct hr_state *st, PyObject *file_name, long number)
+{
+    PyObject *patches = hr_patch_list(st);
+    int withdraw = hr_setting(st, "withdraw"), status = 0;
+    if (patches == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(patches); i++) {
+        hr_patch *p = (hr_patch *)PyList_GET_ITEM(patches, i);
+        if (!p->active || p->touched == number ||
+            PyUnicode_Compare(p->live, file_name) != 0) {
+            continue;
+        }
+        if (withdraw) {
+            status = hr_patch_restore(st, p);
+            hr_log(st, HR_SAY_INFO,
+                   "%U no longer replaces %U: the original is back", file_name,
+                   p->name);
+        }
+        else {
+            hr_log(st, HR_SAY_INFO,
+                   "%U no longer replaces %U, which stays replaced; call "
+                   "restore() to have the original back",
+                   file_name, p->name);
+        }
+    }
+    Py_DECREF(patches);
+    return status;
+}
+
+static PyObject *
+owner_name(hr_patch *p)
+{
+    PyObject *name = PyObject_GetAttrString(p->owner, "__name__");
+    if (name == NULL) {
+        PyErr_Clear();
+        name = PyUnicode_FromString(Py_TYPE(p->owner)->tp_name);
+    }
+    return name;
+}
+
+static int
+add_edits(struct hr_state *st, PyObject *revision, struct hr_run *run,
+          PyObject *module_name)
+{
+    int status = hr_revision_add_edit(st, revision, "ran", module_name, NULL,
+                                      1, NULL, NULL);
+    for (size_t i = 0; status == 0 && i < run->count; i++) {
+        hr_patch *p = run->actions[i].patch;
+        PyObject *owner = owner_name(p);
+        status =
+            owner == NULL
+                ? -1
+                : hr_revision_add_edit(st, revision, "changed", owner, p->name,
+                                       p->active ? p->line : 0, NULL, NULL);
+        Py_XDECREF(owner);
+    }
+    return status;
+}
+
+static void
+report_success(struct hr_state *st, PyObject *file_name, hr_revision *r)
+{
+    size_t replaced = 0, restored = 0;
+    for (size_t i = 0; i < r->run.count; i++) {
+        if (r->run.actions[i].made != NULL) {
+            replaced++;
+        }
+        else {
+            restored++;
+        }
+    }
+    long microseconds = (long)((r->live_ns - r->saved_ns) / 1000);
+    hr_log(st, HR_SAY_INFO,
+           "%U ran in %ld.%03ld ms: %zu replaced, %zu restored", file_name,
+           microseconds / 1000, microseconds % 1000, replaced, restored);
+}
+
+/* -- The whole ------------------------------------------------------------ */
+
+/* At start, a broken file is replaced by its last working copy. */
+static int
+run_last_working(struct hr_state *st, const char *path, PyObject *module_name,
+                 PyObject *file_name, struct hr_run *run)
+{
+    char *copy = last_working_path(path, 1);
+    if (copy == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyObject *filename = PyUnicode_DecodeFSDefault(copy);
+    PyObject *text = filename ? read_file(copy) : NULL;
+    int status = -1;
+    free(copy);
+    if (text == Py_None) {
+        hr_log(st, HR_SAY_WARNING,
+               "%U has no last working copy: it starts without it", file_name);
+        status = 0;
+    }
+    else if (text != NULL) {
+        status = run_text(st, module_name, file_name, filename, text, run);
+        if (status == 0) {
+            hr_log(st, HR_SAY_WARNING, "%U runs as its last working copy, %U",
+                   file_name, filename);
+        }
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(filename);
+    return status;
+}
+
+static int
+fill_revision(struct hr_state *st, hr_revision *r, const char *path,
+              PyObject *filename, PyObject *module_name, PyObject *file_name,
+              const char *text, size_t size, int starting)
+{
+    struct hr_run *run = &r->run;
+    int status = 0;
+    if (text == NULL) {
+        run->number = ++st->next_run;
+        hr_log(st, HR_SAY_INFO, "%U was deleted", file_name);
+    }
+    else {
+        PyObject *bytes = PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
+        status = bytes == NULL ? -1
+                               : run_text(st, module_name, file_name, filename,
+                                          bytes, run);
+        Py_XDECREF(bytes);
+    }
+    r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    r->wall = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
+    if (status == 0) {
+        r->ok = 1;
+        r->undoable = 1;
+        report_success(st, file_name, r);
+        return check_dropped(st, file_name, run->number);
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_XINCREF(type);
+    Py_XINCREF(value);
+    Py_XINCREF(traceback);
+    PyErr_Restore(type, value, traceback);
+    r->error = hr_revision_describe_exception();
+    PyErr_Restore(type, value, traceback);
+    hr_log_exception(st, "%U failed, nothing of it is in effect", file_name);
+    if (starting &&
+        run_last_working(st, path, module_name, file_name, run) < 0) {
+        hr_log_exception(st, "the last working copy of %U failed, too",
+                         file_name);
+    }
+    return 0;
+}
+
+PyObject *
+hr_live_run(struct hr_state *st, const char *path, const char *text,
+            size_t size, const struct hr_moment *moment, int starting)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    PyObject *revision = hr_revision_new(st);
+    PyObject *filename = PyUnicode_DecodeFSDefault(path);
+    PyObject *file_name = PyUnicode_DecodeFSDefault(name);
+    PyObject *module_name = NULL;
+    int status = -1;
+
+    if (revision == NULL || filename == NULL || file_name == NULL) {
+        goto done;
+    }
+    PyObject *stem =
+        PyUnicode_Substring(file_name, 0, PyUnicode_GET_LENGTH(file_name) - 3);
+    module_name = stem ? PyUnicode_FromFormat("reloadable_%U", stem) : NULL;
+    Py_XDECREF(stem);
+    hr_revision *r = (hr_revision *)revision;
+    if (module_name == NULL || PyList_Append(r->files, filename) < 0) {
+        goto done;
+    }
+    r->is_live = 1;
+    r->saved_ns = moment->saved_ns;
+    r->ready_ns = moment->ready_ns;
+    r->gil_ns = moment->gil_ns;
+    if (fill_revision(st, r, path, filename, module_name, file_name, text,
+                      size, starting) < 0 ||
+        (r->ok && add_edits(st, revision, &r->run, module_name) < 0)) {
+        goto done;
+    }
+    if (r->ok && text != NULL) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        failed = save_last_working(path, text, size);
+        Py_END_ALLOW_THREADS
+        if (failed) {
+            hr_log(st, HR_SAY_WARNING,
+                   "no copy of %U could be kept in " LAST_WORKING ": %s",
+                   file_name, strerror(failed));
+        }
+    }
+    status = hr_revision_keep(st, revision);
+    if (status == 0) {
+        hr_revision_announce(st, revision);
+    }
+done:
+    Py_XDECREF(module_name);
+    Py_XDECREF(file_name);
+    Py_XDECREF(filename);
+    if (status < 0) {
+        Py_CLEAR(revision);
+    }
+    return revision;
+}

@@ -1,0 +1,548 @@
+/* What replace() and restore() mean: which object is meant, what can be done
+ * with it, and the plan for it.
+ *
+ *     before              after          how
+ *     Python function     any callable   exchange of bodies
+ *     class (of Python)   class          exchange in place
+ *     method of a class   callable       as a function; else the attribute
+ *     method of an object callable       the object's own attribute
+ *     anything else       any            rebound wherever the program holds it
+ *
+ * Every plan is a journal; patch.c puts it in force.
+ */
+#include "core.h"
+
+/* What was asked for, as far as it is known. */
+struct request {
+    struct hr_state *st;
+    PyObject *owner, *after;  /* borrowed */
+    PyObject *before;         /* owned: keeps its identity */
+    PyObject *name;           /* owned */
+    PyObject *raw;            /* owned: what stands in the owner's dict */
+    hr_patch *patch;          /* owned: when it is replaced already */
+    struct hr_journal *force; /* borrowed: the patch's journal or NULL */
+};
+
+/* -- Finding `before` in its owner ---------------------------------------- */
+
+/* The function behind a static or class method or a bound method, or the
+ * object itself.  New reference. */
+static PyObject *
+get_inner(PyObject *o)
+{
+    if (PyMethod_Check(o)) {
+        return Py_NewRef(PyMethod_GET_FUNCTION(o));
+    }
+    if (Py_TYPE(o) == &PyStaticMethod_Type ||
+        Py_TYPE(o) == &PyClassMethod_Type) {
+        return PyObject_GetAttrString(o, "__func__");
+    }
+    return Py_NewRef(o);
+}
+
+/* Look for `wanted` among a dict's values: 1 when found. */
+static int
+find_in_dict(struct request *r, PyObject *dict, PyObject *wanted)
+{
+    PyObject *key, *value, *hint = NULL, *hit = NULL;
+    Py_ssize_t pos = 0;
+    /* Of several names, the one that the function calls itself. */
+    if (PyFunction_Check(wanted)) {
+        hint = ((PyFunctionObject *)wanted)->func_name;
+    }
+    while (PyDict_Next(dict, &pos, &key, &value)) {
+        if (!PyUnicode_Check(key)) {
+            continue;
+        }
+        PyObject *inner = get_inner(value);
+        int same =
+            value == wanted || (inner == wanted && !PyMethod_Check(value));
+        Py_XDECREF(inner);
+        PyErr_Clear();
+        if (same && (hit == NULL ||
+                     (hint != NULL && PyUnicode_Compare(key, hint) == 0))) {
+            hit = key;
+            Py_XSETREF(r->raw, Py_NewRef(value));
+        }
+    }
+    if (hit != NULL) {
+        Py_XSETREF(r->name, Py_NewRef(hit));
+    }
+    return hit != NULL;
+}
+
+/* A class: its own dict, then those of its bases (2: inherited). */
+static int
+find_in_class(struct request *r, PyTypeObject *type, PyObject *wanted)
+{
+    PyObject *mro = type->tp_mro;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyObject *dict =
+            hr_compat_type_dict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
+        if (dict != NULL && find_in_dict(r, dict, wanted)) {
+            return i == 0 ? 1 : 2;
+        }
+    }
+    return 0;
+}
+
+static int
+fail_not_held(struct request *r)
+{
+    PyObject *module = PyObject_GetAttrString(r->before, "__module__");
+    PyErr_Clear();
+    if (module != NULL && PyUnicode_Check(module)) {
+        PyErr_Format(PyExc_ValueError,
+                     "replace: %R does not hold %R, which is defined in "
+                     "module %R; pass the module, class or object that has "
+                     "it as an attribute",
+                     r->owner, r->before, module);
+    }
+    else {
+        PyErr_Format(PyExc_ValueError,
+                     "replace: %R does not hold %R; pass the module, class "
+                     "or object that has it as an attribute",
+                     r->owner, r->before);
+    }
+    Py_XDECREF(module);
+    return -1;
+}
+
+/* -- Plans ---------------------------------------------------------------- */
+
+/* A function whose body may be taken: a clone, or a trampoline. */
+static PyObject *
+make_holder(struct request *r)
+{
+    return PyFunction_Check(r->after)
+               ? hr_function_clone(r->after, NULL, NULL)
+               : hr_function_trampoline(r->st, r->after);
+}
+
+static int
+plan_function(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    PyObject *holder = make_holder(r);
+    if (holder == NULL) {
+        return -1;
+    }
+    int status = hr_journal_add(j, HR_PLACE_FUNCTION, r->before, NULL, holder);
+    Py_DECREF(holder);
+    if (status == 0 && *original == NULL) {
+        *original = hr_function_clone(r->before, NULL, NULL);
+        status = *original == NULL ? -1 : 0;
+    }
+    return status;
+}
+
+static int
+plan_class(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    if (*original == NULL) {
+        *original = hr_class_clone(r->st, r->before);
+    }
+    return *original == NULL ? -1
+                             : hr_class_plan(r->st, j, r->before, r->after,
+                                             *original, r->force);
+}
+
+/* An attribute of a class that is not a function of its own. */
+static int
+plan_class_attribute(struct request *r, struct hr_journal *j, int inherited,
+                     PyObject **original)
+{
+    PyObject *value = Py_NewRef(r->after);
+    if (PyFunction_Check(r->after)) {
+        Py_SETREF(value, hr_function_clone(r->after, NULL, NULL));
+        if (value == NULL) {
+            return -1;
+        }
+        /* A function that takes the place of a static or class method. */
+        if (r->raw != NULL && (Py_TYPE(r->raw) == &PyStaticMethod_Type ||
+                               Py_TYPE(r->raw) == &PyClassMethod_Type)) {
+            Py_SETREF(value, PyObject_CallFunctionObjArgs(
+                                 (PyObject *)Py_TYPE(r->raw), value, NULL));
+            if (value == NULL) {
+                return -1;
+            }
+        }
+    }
+    PyObject *old = inherited ? NULL : r->raw;
+    int status =
+        hr_class_plan_attribute(r->st, j, r->owner, r->name, old, value);
+    Py_DECREF(value);
+    if (status == 0 && *original == NULL) {
+        *original = Py_NewRef(r->before);
+    }
+    return status;
+}
+
+static int
+takes_self(PyObject *function)
+{
+    if (!PyFunction_Check(function)) {
+        return 0;
+    }
+    PyObject *code = ((PyFunctionObject *)function)->func_code;
+    PyObject *names = PyObject_GetAttrString(code, "co_varnames");
+    int takes = names != NULL && ((PyCodeObject *)code)->co_argcount > 0 &&
+                PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0),
+                                                 "self") == 0;
+    Py_XDECREF(names);
+    PyErr_Clear();
+    return takes;
+}
+
+/* A function of one object: its own attribute, and the bound methods of it
+ * that are held elsewhere. */
+static int
+plan_instance(struct request *r, struct hr_journal *j, PyObject *dict,
+              PyObject **original)
+{
+    int with_self = takes_self(r->after);
+    PyObject *value =
+        with_self ? PyMethod_New(r->after, r->owner) : Py_NewRef(r->after);
+    PyObject *adapter = NULL;
+    int status = -1;
+    if (value == NULL) {
+        return -1;
+    }
+    if (PyMethod_Check(r->before) &&
+        PyMethod_GET_SELF(r->before) == r->owner) {
+        PyObject *function = PyMethod_GET_FUNCTION(r->before);
+        adapter = with_self ? Py_NewRef(r->after)
+                            : hr_function_without_self(r->st, r->after);
+        if (*original == NULL) {
+            *original = PyMethod_New(function, r->owner);
+        }
+        if (adapter == NULL || *original == NULL) {
+            goto done;
+        }
+        /* Replaced already: the methods found then are those to change. */
+        if ((r->force != NULL
+                 ? hr_journal_add_owners(j, r->force, HR_PLACE_METHOD, adapter)
+                 : hr_find_plan_methods(j, r->owner, function, adapter,
+                                        *original)) < 0) {
+            goto done;
+        }
+    }
+    else if (*original == NULL) {
+        *original = Py_NewRef(r->before);
+    }
+    status = hr_journal_add(j, HR_PLACE_DICT, dict, r->name, value);
+done:
+    Py_XDECREF(adapter);
+    Py_DECREF(value);
+    return status;
+}
+
+static int
+plan_holders(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    /* The owner first: it may be a module that is not the program's own. */
+    PyObject *dict =
+        PyModule_Check(r->owner) ? PyModule_GetDict(r->owner) : NULL;
+    if (*original == NULL) {
+        *original = Py_NewRef(r->before);
+    }
+    if (hr_find_plan_holders(r->st, j, r->before, r->after, dict) < 0) {
+        return -1;
+    }
+    if (dict != NULL &&
+        hr_journal_add(j, HR_PLACE_DICT, dict, r->name, r->after) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+/* -- replace -------------------------------------------------------------- */
+
+/* The dict of an instance; NULL with a TypeError that says what to do. */
+static PyObject *
+get_instance_dict(PyObject *owner)
+{
+    PyObject *dict = hr_compat_instance_dict(owner);
+    if (dict == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Format(PyExc_TypeError,
+                     "replace: %R has no __dict__, so nothing can be replaced "
+                     "for this object alone; replace it in its class %R",
+                     owner, Py_TYPE(owner));
+    }
+    return dict;
+}
+
+static int
+plan_in_module(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    if (r->patch == NULL &&
+        !find_in_dict(r, PyModule_GetDict(r->owner), r->before)) {
+        return fail_not_held(r);
+    }
+    if (PyFunction_Check(r->before)) {
+        return plan_function(r, j, original);
+    }
+    if (hr_class_is_open(r->before) && PyType_Check(r->after)) {
+        return plan_class(r, j, original);
+    }
+    return plan_holders(r, j, original);
+}
+
+static int
+plan_in_class(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    PyObject *inner = get_inner(r->before);
+    int where = inner == NULL ? -1 : 1;
+    if (inner != NULL && r->patch == NULL) {
+        where = find_in_class(r, (PyTypeObject *)r->owner, inner);
+        if (where == 0) {
+            where = find_in_class(r, (PyTypeObject *)r->owner, r->before);
+        }
+    }
+    else if (inner != NULL) {
+        where = r->patch->by_owner ? 2 : 1;
+    }
+    int status = -1;
+    if (where == 0) {
+        status = fail_not_held(r);
+    }
+    else if (where > 0 && !hr_class_is_open(r->owner)) {
+        PyErr_Format(PyExc_TypeError,
+                     "replace: %R is a built-in class and cannot be changed; "
+                     "replace it in the modules that use it",
+                     r->owner);
+    }
+    else if (where == 1 && PyFunction_Check(inner)) {
+        Py_SETREF(r->before, Py_NewRef(inner));
+        status = plan_function(r, j, original);
+    }
+    else if (where == 1 && hr_class_is_open(inner) && PyType_Check(r->after)) {
+        status = plan_class(r, j, original);
+    }
+    else if (where > 0) {
+        status = plan_class_attribute(r, j, where == 2, original);
+    }
+    Py_XDECREF(inner);
+    return status;
+}
+
+static int
+plan_in_instance(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    PyObject *dict = get_instance_dict(r->owner);
+    if (dict == NULL) {
+        return -1;
+    }
+    int status = 0;
+    if (r->patch == NULL && !find_in_dict(r, dict, r->before)) {
+        PyObject *inner = get_inner(r->before);
+        if (inner == NULL || !find_in_class(r, Py_TYPE(r->owner), inner)) {
+            status = inner == NULL ? -1 : fail_not_held(r);
+        }
+        Py_XDECREF(inner);
+    }
+    if (status == 0) {
+        status = plan_instance(r, j, dict, original);
+    }
+    Py_DECREF(dict);
+    return status;
+}
+
+static int
+plan(struct request *r, struct hr_journal *j, PyObject **original)
+{
+    if (PyModule_Check(r->owner)) {
+        return plan_in_module(r, j, original);
+    }
+    if (PyType_Check(r->owner)) {
+        return plan_in_class(r, j, original);
+    }
+    return plan_in_instance(r, j, original);
+}
+
+/* Where the replacement was written; else where replace() was called. */
+static void
+locate(PyObject *after, PyObject **file, long *line)
+{
+    *file = NULL;
+    *line = 0;
+    PyObject *o = after;
+    if (PyMethod_Check(o)) {
+        o = PyMethod_GET_FUNCTION(o);
+    }
+    if (PyFunction_Check(o)) {
+        PyCodeObject *code =
+            (PyCodeObject *)((PyFunctionObject *)o)->func_code;
+        *file = Py_NewRef(code->co_filename);
+        *line = code->co_firstlineno;
+        return;
+    }
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (frame != NULL) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        *file = Py_NewRef(code->co_filename);
+        *line = PyFrame_GetLineNumber(frame);
+        Py_DECREF(code);
+    }
+    else {
+        *file = Py_NewRef(Py_None);
+    }
+}
+
+/* In the live file that runs, names of `before` now mean the original. */
+static int
+keep_meaning(struct hr_state *st, PyObject *before, PyObject *original)
+{
+    struct hr_run *run = hr_patch_run(st);
+    if (run == NULL || before == original) {
+        return 0;
+    }
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(run->globals, &pos, &key, &value)) {
+        /* Setting the value of a key that is there moves nothing. */
+        if (value == before &&
+            PyDict_SetItem(run->globals, key, original) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static hr_patch *
+new_patch(struct request *r, PyObject *original)
+{
+    hr_patch *p = PyObject_GC_New(hr_patch, r->st->patch_type);
+    if (p == NULL) {
+        return NULL;
+    }
+    /* Everything behind the header is zero until it is set. */
+    memset((char *)p + sizeof(PyObject), 0,
+           sizeof(hr_patch) - sizeof(PyObject));
+    p->owner = Py_NewRef(r->owner);
+    p->name = Py_NewRef(r->name);
+    p->before = Py_NewRef(r->before);
+    p->original = Py_NewRef(original);
+    p->by_owner = !PyModule_Check(r->owner) && !PyFunction_Check(r->before) &&
+                  !PyType_Check(r->before);
+    PyObject_GC_Track(p);
+    return p;
+}
+
+static int
+check_arguments(PyObject *owner, PyObject *before, PyObject *after)
+{
+    if (PyModule_Check(owner) && !PyCallable_Check(after)) {
+        PyErr_Format(PyExc_TypeError,
+                     "replace: the replacement must be callable, not %R",
+                     after);
+        return -1;
+    }
+    if (before == after) {
+        PyErr_Format(PyExc_ValueError,
+                     "replace: %R would replace itself; pass another function "
+                     "as the third argument",
+                     before);
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
+           PyObject *after)
+{
+    if (check_arguments(owner, before, after) < 0) {
+        return NULL;
+    }
+    struct request r = {.st = st, .owner = owner, .after = after};
+    PyObject *original = NULL, *file = NULL;
+    hr_patch *p = NULL;
+    long line;
+
+    r.patch = hr_patch_find(st, owner, before);
+    if (r.patch != NULL) {
+        Py_INCREF(r.patch);
+        r.before = Py_NewRef(r.patch->before);
+        r.name = Py_NewRef(r.patch->name);
+        r.owner = r.patch->owner;
+        r.force = r.patch->journal;
+        original = Py_NewRef(r.patch->original);
+    }
+    else {
+        r.before = Py_NewRef(before);
+    }
+    struct hr_journal *j = hr_journal_new();
+    if (j == NULL || plan(&r, j, &original) < 0) {
+        hr_journal_free(st, j);
+        goto done;
+    }
+    p = r.patch != NULL ? (hr_patch *)Py_NewRef(r.patch)
+                        : new_patch(&r, original);
+    if (p == NULL) {
+        hr_journal_free(st, j);
+        goto done;
+    }
+    locate(after, &file, &line);
+    if (hr_patch_commit(st, p, j, after, file, line) < 0 ||
+        keep_meaning(st, r.before, original) < 0) {
+        Py_CLEAR(p);
+    }
+done:
+    Py_XDECREF(file);
+    Py_XDECREF(original);
+    Py_XDECREF(r.patch);
+    Py_XDECREF(r.before);
+    Py_XDECREF(r.name);
+    Py_XDECREF(r.raw);
+    return (PyObject *)p;
+}
+
+/* -- restore, original ---------------------------------------------------- */
+
+PyObject *
+hr_restore(struct hr_state *st, PyObject *owner, PyObject *func)
+{
+    hr_patch *p = hr_patch_find(st, owner, func);
+    if (p == NULL) {
+        /* As in a live file that restores at every save: nothing to do. */
+        hr_log(st, HR_SAY_DEBUG, "restore: %R is not replaced", func);
+        Py_RETURN_FALSE;
+    }
+    if (hr_patch_restore(st, p) < 0) {
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
+PyObject *
+hr_restore_all(struct hr_state *st)
+{
+    PyObject *patches = hr_patch_list(st);
+    if (patches == NULL) {
+        return NULL;
+    }
+    long count = 0;
+    for (Py_ssize_t i = PyList_GET_SIZE(patches); i-- > 0;) {
+        hr_patch *p = (hr_patch *)PyList_GET_ITEM(patches, i);
+        if (p->active && hr_patch_restore(st, p) < 0) {
+            Py_DECREF(patches);
+            return NULL;
+        }
+        count++;
+    }
+    Py_DECREF(patches);
+    return PyLong_FromLong(count);
+}
+
+PyObject *
+hr_original(struct hr_state *st, PyObject *func)
+{
+    hr_patch *p = hr_patch_find(st, NULL, func);
+    if (p == NULL) {
+        return Py_NewRef(func);
+    }
+    if (PyMethod_Check(func) && PyFunction_Check(p->original)) {
+        return PyMethod_New(p->original, PyMethod_GET_SELF(func));
+    }
+    return Py_NewRef(p->original);
+}

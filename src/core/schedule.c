@@ -1,0 +1,849 @@
+/* The engine's thread: from a batch of saves to a revision.
+ *
+ * One thread waits for saves (no GIL), takes the GIL, and commits.  Order of
+ * locks, always: the batch lock, then the GIL.  The batch lock lets one batch
+ * at a time through, from the engine's thread or from apply(); it is never
+ * waited for with the GIL held.  replace() and restore() do not need it.
+ *
+ * A second thread, the guard, sleeps until a run of user code takes longer
+ * than a second: then it watches that one file and interrupts the run when the
+ * file is saved again, so that an endless live file can be mended by saving.
+ *
+ * The engine's thread has a thread state of its own, made once, so the host's
+ * exceptions and tracing are not ours.  Before the interpreter finalizes,
+ * atexit stops and joins both threads; after a fork the child makes them anew.
+ */
+#include "core.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lex/lex.h"
+
+#define STUCK_S 1 /* a run longer than this may be interrupted */
+#define STUCK_POLL_MS 100
+#define JOIN_S 2           /* stop() waits this long for a stuck run */
+#define DOUBT_NS 150000000 /* WATCHING.md, rule 3 */
+
+struct hr_engine {
+    struct hr_state *st;
+    PyObject *module; /* owned: keeps st alive */
+    struct hr_watch *watch;
+    pthread_t thread, guard;
+    int has_thread, has_guard;
+    atomic_int stopping;
+    unsigned long thread_id; /* Python's, for asynchronous exceptions */
+
+    /* batch lock */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    pthread_t holder;
+    int depth;
+
+    /* sync(): tickets, under mutex */
+    unsigned long asked, done;
+
+    /* guard, under mutex */
+    unsigned long busy; /* number of the run in progress; 0: none */
+    unsigned long runs;
+    char *busy_path; /* owned */
+    struct timespec busy_since;
+
+    PyObject *roots, *folders, *skip; /* owned: lists of str */
+};
+
+/* -- Batch lock ----------------------------------------------------------- */
+
+/* Without the GIL.  timeout_ms < 0: for ever.  0, or -1 on a timeout. */
+static int
+lock_batch(struct hr_engine *e, int timeout_ms)
+{
+    struct timespec until;
+    int status = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&e->mutex);
+    while (status == 0 && e->depth > 0 &&
+           !pthread_equal(e->holder, pthread_self())) {
+        status = timeout_ms < 0
+                     ? pthread_cond_wait(&e->changed, &e->mutex)
+                     : pthread_cond_timedwait(&e->changed, &e->mutex, &until);
+    }
+    if (status == 0) {
+        e->holder = pthread_self();
+        e->depth++;
+    }
+    pthread_mutex_unlock(&e->mutex);
+    return status == 0 ? 0 : -1;
+}
+
+static void
+unlock_batch(struct hr_engine *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    if (--e->depth == 0) {
+        pthread_cond_broadcast(&e->changed);
+    }
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* -- Guard ---------------------------------------------------------------- */
+
+static void
+begin_run(struct hr_engine *e, const char *path)
+{
+    pthread_mutex_lock(&e->mutex);
+    free(e->busy_path);
+    e->busy_path = strdup(path);
+    clock_gettime(CLOCK_REALTIME, &e->busy_since);
+    e->busy = ++e->runs;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void
+end_run(struct hr_engine *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    e->busy = 0;
+    pthread_mutex_unlock(&e->mutex);
+}
+
+struct stamp {
+    int64_t mtime;
+    off_t size;
+    ino_t inode;
+};
+
+static struct stamp
+get_stamp(const char *path)
+{
+    struct stat s;
+    struct stamp stamp = {0, 0, 0};
+    if (path != NULL && stat(path, &s) == 0) {
+        stamp.mtime =
+            (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+        stamp.size = s.st_size;
+        stamp.inode = s.st_ino;
+    }
+    return stamp;
+}
+
+static int
+is_same_stamp(struct stamp a, struct stamp b)
+{
+    return a.mtime == b.mtime && a.size == b.size && a.inode == b.inode;
+}
+
+/* Under the mutex: wait until the run ends, at most `ms`.  1: still busy. */
+static int
+wait_while_busy(struct hr_engine *e, unsigned long run, long ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (ms % 1000) * 1000000;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (e->busy == run && !atomic_load(&e->stopping)) {
+        if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) != 0) {
+            break;
+        }
+    }
+    return e->busy == run;
+}
+
+static void
+interrupt_run(struct hr_engine *e)
+{
+    if (hr_compat_is_finalizing()) {
+        return;
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyThreadState_SetAsyncExc(e->thread_id, e->st->interrupted);
+    PyGILState_Release(gil);
+}
+
+static void
+say_stuck(struct hr_engine *e, const char *path)
+{
+    if (hr_compat_is_finalizing()) {
+        return;
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    hr_log(e->st, HR_SAY_WARNING,
+           "%s is still running after %d s; save it again to stop it", path,
+           STUCK_S);
+    PyGILState_Release(gil);
+}
+
+/* A run that takes long: until it ends, look whether its file is saved. */
+static void
+watch_stuck_run(struct hr_engine *e, unsigned long run)
+{
+    char *path = e->busy_path ? strdup(e->busy_path) : NULL;
+    pthread_mutex_unlock(&e->mutex);
+    struct stamp before = get_stamp(path);
+    say_stuck(e, path != NULL ? path : "a live file");
+    pthread_mutex_lock(&e->mutex);
+    while (wait_while_busy(e, run, STUCK_POLL_MS)) {
+        int stop = atomic_load(&e->stopping);
+        pthread_mutex_unlock(&e->mutex);
+        if (stop || !is_same_stamp(before, get_stamp(path))) {
+            interrupt_run(e);
+        }
+        if (stop) {
+            usleep(STUCK_POLL_MS * 1000);
+        }
+        pthread_mutex_lock(&e->mutex);
+    }
+    free(path);
+}
+
+static void *
+guard_main(void *arg)
+{
+    struct hr_engine *e = arg;
+    pthread_mutex_lock(&e->mutex);
+    while (!atomic_load(&e->stopping)) {
+        unsigned long run = e->busy;
+        if (run == 0) {
+            pthread_cond_wait(&e->changed, &e->mutex);
+        }
+        else if (wait_while_busy(e, run, STUCK_S * 1000)) {
+            watch_stuck_run(e, run);
+        }
+    }
+    /* Stopping: a run that still goes on must end, or stop() cannot join. */
+    if (e->busy != 0) {
+        watch_stuck_run(e, e->busy);
+    }
+    pthread_mutex_unlock(&e->mutex);
+    return NULL;
+}
+
+/* -- A batch -------------------------------------------------------------- */
+
+/* With the batch lock and the GIL.  The revision of the last file, or NULL
+ * when there was nothing; never with an exception. */
+static PyObject *
+handle(struct hr_engine *e, struct hr_change *changes, size_t count,
+       const struct hr_moment *moment, int starting)
+{
+    struct hr_state *st = e->st;
+    PyObject *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct hr_change *c = &changes[i];
+        PyObject *revision = NULL;
+        if (c->kind == HR_CHANGE_REFUSED) {
+            hr_log(st, HR_SAY_ERROR, "%s", c->error);
+            continue;
+        }
+        if (!c->live) {
+            continue;
+        }
+        struct hr_moment m = *moment;
+        m.saved_ns = c->event_ns;
+        begin_run(e, c->path);
+        revision = hr_live_run(st, c->path, c->text, c->size, &m, starting);
+        end_run(e);
+        if (revision == NULL) {
+            hr_log_exception(st, "%s could not be handled", c->path);
+            continue;
+        }
+        Py_XSETREF(last, revision);
+    }
+    return last;
+}
+
+/* -- The engine's thread -------------------------------------------------- */
+
+/* Is the text whole?  No GIL is needed: unfinished strings and brackets show
+ * without compiling. */
+static int
+is_whole(void *arg, const char *path, const char *text, size_t size)
+{
+    struct hr_blocks blocks = {0};
+    struct hr_lex_error error;
+    (void)arg;
+    (void)path;
+    enum hr_lex_status status = hr_lex_split(text, size, &blocks, &error);
+    hr_blocks_clear(&blocks);
+    return status == HR_LEX_OK;
+}
+
+static void
+serve_sync(struct hr_engine *e)
+{
+    if (!hr_watch_idle(e->watch)) {
+        return;
+    }
+    pthread_mutex_lock(&e->mutex);
+    e->done = e->asked;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static int
+has_tickets(struct hr_engine *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    int any = e->done != e->asked;
+    pthread_mutex_unlock(&e->mutex);
+    return any;
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct hr_engine *e = arg;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    e->thread_id = PyThread_get_thread_ident();
+    PyThreadState *ts = PyEval_SaveThread();
+
+    while (!atomic_load(&e->stopping)) {
+        struct hr_batch batch = {NULL, 0, 0};
+        int timeout = has_tickets(e) ? 2 : -1;
+        enum hr_watch_result r = hr_watch_wait(e->watch, timeout, &batch);
+        if (r == HR_WATCH_CLOSED || atomic_load(&e->stopping)) {
+            hr_batch_clear(&batch);
+            break;
+        }
+        if (r == HR_WATCH_BATCH) {
+            struct hr_moment m = {.ready_ns = batch.ready_ns};
+            (void)lock_batch(e, -1);
+            hr_gil_take(ts);
+            m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
+            if (!atomic_load(&e->stopping)) {
+                PyObject *revision =
+                    handle(e, batch.changes, batch.count, &m, 0);
+                Py_XDECREF(revision);
+            }
+            ts = PyEval_SaveThread();
+            unlock_batch(e);
+        }
+        hr_batch_clear(&batch);
+        if (has_tickets(e)) {
+            serve_sync(e);
+        }
+    }
+    PyEval_RestoreThread(ts);
+    PyGILState_Release(gil);
+    return NULL;
+}
+
+/* What the watcher has to say, from any thread. */
+static void
+say(void *arg, int level, const char *sentence)
+{
+    struct hr_engine *e = arg;
+    if (hr_compat_is_finalizing() || atomic_load(&e->stopping)) {
+        return;
+    }
+    PyGILState_STATE gil = PyGILState_Ensure();
+    hr_log(e->st, level, "%s", sentence);
+    PyGILState_Release(gil);
+}
+
+/* Signals are the program's: our threads take none. */
+static int
+start_thread(pthread_t *thread, void *(*run)(void *), void *arg,
+             const char *name)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int failed = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+#ifdef __linux__
+    if (!failed) {
+        pthread_setname_np(*thread, name);
+    }
+#else
+    (void)name;
+#endif
+    if (failed) {
+        errno = failed;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+start_threads(struct hr_engine *e)
+{
+    if (start_thread(&e->guard, guard_main, e, "hot_reload guard") < 0) {
+        return -1;
+    }
+    e->has_guard = 1;
+    if (start_thread(&e->thread, thread_main, e, "hot_reload") < 0) {
+        return -1;
+    }
+    e->has_thread = 1;
+    return 0;
+}
+
+/* -- Start and stop ------------------------------------------------------- */
+
+static struct hr_engine *
+new_engine(struct hr_state *st)
+{
+    struct hr_engine *e = PyMem_Calloc(1, sizeof *e);
+    if (e == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    pthread_mutex_init(&e->mutex, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    e->st = st;
+    e->module = Py_NewRef(st->module);
+    e->roots = PyList_New(0);
+    e->folders = PyList_New(0);
+    e->skip = PyList_New(0);
+    struct hr_watch_options options = {
+        .say = say, .say_arg = e, .whole = is_whole, .whole_arg = e};
+    options.force_poll = (int)hr_setting(st, "force_poll");
+    e->watch = hr_watch_new(&options);
+    if (e->watch == NULL) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return e;
+}
+
+static void
+free_engine(struct hr_engine *e)
+{
+    if (e->watch != NULL) {
+        hr_watch_free(e->watch);
+    }
+    pthread_cond_destroy(&e->changed);
+    pthread_mutex_destroy(&e->mutex);
+    free(e->busy_path);
+    Py_XDECREF(e->roots);
+    Py_XDECREF(e->folders);
+    Py_XDECREF(e->skip);
+    Py_XDECREF(e->module);
+    PyMem_Free(e);
+}
+
+/* Wait for a thread, at most JOIN_S.  1 when it has ended.  Without the GIL.
+ */
+static int
+join_thread(pthread_t thread)
+{
+#ifdef __linux__
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_S;
+    return pthread_timedjoin_np(thread, NULL, &until) == 0;
+#else
+    return pthread_join(thread, NULL) == 0;
+#endif
+}
+
+int
+hr_schedule_stop(struct hr_state *st)
+{
+    struct hr_engine *e = st->engine;
+    if (e == NULL) {
+        return 0;
+    }
+    if (e->has_thread && e->thread_id == PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "stop: a live file cannot stop the engine that runs "
+                        "it; call it from another thread");
+        return -1;
+    }
+    st->engine = NULL;
+    atomic_store(&e->stopping, 1);
+    hr_watch_close(e->watch);
+    int ended = 1;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&e->mutex);
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+    if (e->has_thread) {
+        ended = join_thread(e->thread);
+    }
+    if (e->has_guard) {
+        ended = join_thread(e->guard) && ended;
+    }
+    Py_END_ALLOW_THREADS
+    if (ended) {
+        free_engine(e);
+    }
+    else {
+        /* A run in a C call that never returns.  The thread still uses the
+         * engine: it stays, and the process may end without it. */
+        hr_log(st, HR_SAY_WARNING, "%s is still running and cannot be stopped",
+               e->busy_path ? e->busy_path : "a live file");
+    }
+    return 0;
+}
+
+static int
+list_has(PyObject *list, PyObject *o)
+{
+    return PySequence_Contains(list, o);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int
+is_live_name(struct hr_engine *e, const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 4 || strcmp(name + n - 3, ".py") != 0 || hr_watch_is_noise(name)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->skip); i++) {
+        const char *s = PyUnicode_AsUTF8(PyList_GET_ITEM(e->skip, i));
+        if (s != NULL && strcmp(s, name) == 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* The live files of a folder, sorted.  malloc'ed names; count in *n. */
+static char **
+list_live_files(struct hr_engine *e, const char *folder, size_t *n)
+{
+    DIR *dir = opendir(folder);
+    char **names = NULL;
+    *n = 0;
+    for (struct dirent *d; dir != NULL && (d = readdir(dir)) != NULL;) {
+        if (!is_live_name(e, d->d_name)) {
+            continue;
+        }
+        char **more = realloc(names, (*n + 1) * sizeof *more);
+        if (more == NULL || (more[*n] = strdup(d->d_name)) == NULL) {
+            names = more != NULL ? more : names;
+            break;
+        }
+        names = more;
+        (*n)++;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    if (*n > 1) {
+        qsort(names, *n, sizeof *names, compare_names);
+    }
+    return names;
+}
+
+/* Read one file as the watcher does, and handle it.  The revision or None. */
+static PyObject *
+run_path(struct hr_engine *e, const char *path, int live, int starting)
+{
+    struct hr_change c = {.path = (char *)path, .live = live};
+    struct hr_moment m;
+    PyObject *result = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    c.event_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    hr_watch_read(path, 0, &c);
+    (void)lock_batch(e, -1);
+    Py_END_ALLOW_THREADS
+    m.saved_ns = c.event_ns;
+    m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    result = handle(e, &c, 1, &m, starting);
+    unlock_batch(e);
+    free(c.text);
+    free(c.error);
+    return result;
+}
+
+static int
+add_live_folder(struct hr_engine *e, PyObject *folder)
+{
+    const char *skip[64] = {NULL};
+    Py_ssize_t count = PyList_GET_SIZE(e->skip);
+    PyObject *bytes = PyUnicode_EncodeFSDefault(folder);
+    if (bytes == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count && i < 63; i++) {
+        skip[i] = PyUnicode_AsUTF8(PyList_GET_ITEM(e->skip, i));
+    }
+    const char *path = PyBytes_AS_STRING(bytes);
+    int status = 0;
+    Py_BEGIN_ALLOW_THREADS
+    status = hr_watch_add_folder(e->watch, path, skip, 0);
+    Py_END_ALLOW_THREADS
+    if (status < 0) {
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, folder);
+    }
+    else if (PyList_Append(e->folders, folder) < 0) {
+        status = -1;
+    }
+    size_t n = 0;
+    char **names = status == 0 ? list_live_files(e, path, &n) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        PyObject *file = PyBytes_FromFormat("%s/%s", path, names[i]);
+        if (file != NULL) {
+            Py_XDECREF(run_path(e, PyBytes_AS_STRING(file), 1, 1));
+            Py_DECREF(file);
+        }
+        PyErr_Clear();
+        free(names[i]);
+    }
+    free(names);
+    Py_DECREF(bytes);
+    return status;
+}
+
+static int
+add_all(PyObject *list, PyObject *items)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        int has = list_has(list, item);
+        if (has < 0 || (!has && PyList_Append(list, item) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
+                  PyObject *skip)
+{
+    struct hr_engine *e = st->engine;
+    if (e == NULL) {
+        e = new_engine(st);
+        if (e == NULL) {
+            return -1;
+        }
+        if (e->watch == NULL || PyErr_Occurred()) {
+            free_engine(e);
+            return -1;
+        }
+        st->engine = e;
+        if (start_threads(e) < 0) {
+            (void)hr_schedule_stop(st);
+            return -1;
+        }
+    }
+    if (add_all(e->roots, roots) < 0 || add_all(e->skip, skip) < 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(live); i++) {
+        PyObject *folder = PyTuple_GET_ITEM(live, i);
+        int has = list_has(e->folders, folder);
+        if (has < 0 || (!has && add_live_folder(e, folder) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* -- sync, apply ---------------------------------------------------------- */
+
+int
+hr_schedule_sync(struct hr_state *st, double timeout)
+{
+    struct hr_engine *e = st->engine;
+    if (e == NULL || !e->has_thread) {
+        return 1;
+    }
+    if (e->thread_id == PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "sync: the engine's own thread cannot wait for "
+                        "itself; call it from another thread");
+        return -1;
+    }
+    pthread_mutex_lock(&e->mutex);
+    unsigned long ticket = ++e->asked;
+    pthread_mutex_unlock(&e->mutex);
+    hr_watch_wake(e->watch);
+    int64_t until = hr_clock_ns(CLOCK_MONOTONIC) + (int64_t)(timeout * 1e9);
+    int done = 0;
+    while (!done) {
+        int64_t left = until - hr_clock_ns(CLOCK_MONOTONIC);
+        if (left <= 0) {
+            break;
+        }
+        int64_t step = left < 50000000 ? left : 50000000; /* for Ctrl-C */
+        struct timespec ts;
+        Py_BEGIN_ALLOW_THREADS
+        clock_gettime(CLOCK_REALTIME, &ts);
+        ts.tv_nsec += (long)(step % 1000000000);
+        ts.tv_sec += ts.tv_nsec / 1000000000;
+        ts.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&e->mutex);
+        if (e->done < ticket) {
+            pthread_cond_timedwait(&e->changed, &e->mutex, &ts);
+        }
+        done = e->done >= ticket;
+        pthread_mutex_unlock(&e->mutex);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+    }
+    return done;
+}
+
+/* Is the file directly in a live folder, and a live file? */
+static int
+is_live_path(struct hr_engine *e, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || !is_live_name(e, slash + 1)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->folders); i++) {
+        const char *folder = PyUnicode_AsUTF8(PyList_GET_ITEM(e->folders, i));
+        if (folder != NULL && strlen(folder) == (size_t)(slash - path) &&
+            strncmp(folder, path, (size_t)(slash - path)) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+hr_schedule_apply(struct hr_state *st, PyObject *paths)
+{
+    struct hr_engine *e = st->engine;
+    PyObject *last = NULL;
+    if (e == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "apply: the engine is not running; call "
+                        "hot_reload.start() first");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(paths); i++) {
+        PyObject *bytes =
+            PyUnicode_EncodeFSDefault(PyTuple_GET_ITEM(paths, i));
+        if (bytes == NULL) {
+            Py_XDECREF(last);
+            return NULL;
+        }
+        const char *path = PyBytes_AS_STRING(bytes);
+        PyObject *revision = run_path(e, path, is_live_path(e, path), 0);
+        Py_DECREF(bytes);
+        if (revision != NULL) {
+            Py_XSETREF(last, revision);
+        }
+    }
+    if (last == NULL) {
+        PyErr_SetString(PyExc_ValueError,
+                        "apply: none of these files is a live file or the "
+                        "source of a followed module");
+    }
+    return last;
+}
+
+/* -- Fork ----------------------------------------------------------------- */
+
+int
+hr_schedule_before_fork(struct hr_state *st)
+{
+    struct hr_engine *e = st->engine;
+    int locked = -1;
+    if (e != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        locked = lock_batch(e, 200);
+        Py_END_ALLOW_THREADS
+    }
+    st->fork_locked = locked == 0;
+    return 0;
+}
+
+int
+hr_schedule_after_fork(struct hr_state *st, int in_child)
+{
+    struct hr_engine *e = st->engine;
+    if (e == NULL) {
+        return 0;
+    }
+    if (!in_child) {
+        if (st->fork_locked) {
+            st->fork_locked = 0;
+            unlock_batch(e);
+        }
+        return 0;
+    }
+    /* Only this thread is here; whatever others held is held for ever. */
+    st->fork_locked = 0;
+    hr_gil_after_fork();
+    pthread_mutex_init(&e->mutex, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    e->depth = 0;
+    e->busy = 0;
+    e->done = e->asked;
+    e->has_thread = e->has_guard = 0;
+    if (st->run != NULL && hr_patch_run(st) == NULL) {
+        /* The engine's thread was in the middle of a live file. */
+        struct hr_run *run = st->run;
+        st->run = NULL;
+        (void)hr_patch_roll_back(st, run);
+    }
+    if (hr_watch_after_fork(e->watch) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return start_threads(e);
+}
+
+/* -- Status --------------------------------------------------------------- */
+
+static int
+add_number(PyObject *dict, const char *key, unsigned long long number)
+{
+    PyObject *value = PyLong_FromUnsignedLongLong(number);
+    int status = value == NULL ? -1 : PyDict_SetItemString(dict, key, value);
+    Py_XDECREF(value);
+    return status;
+}
+
+int
+hr_schedule_add_status(struct hr_state *st, PyObject *dict)
+{
+    struct hr_engine *e = st->engine;
+    if (PyDict_SetItemString(dict, "running", e ? Py_True : Py_False) < 0) {
+        return -1;
+    }
+    if (e == NULL) {
+        return 0;
+    }
+    struct hr_watch_info info;
+    hr_watch_get_info(e->watch, &info);
+    PyObject *watch = PyDict_New();
+    int status = watch == NULL ? -1 : 0;
+    if (status == 0) {
+        status = add_number(watch, "files", info.files) |
+                 add_number(watch, "folders", info.folders) |
+                 add_number(watch, "descriptors", info.descriptors) |
+                 add_number(watch, "polled_folders", info.polled_folders) |
+                 add_number(watch, "events", info.events) |
+                 add_number(watch, "overflows", info.overflows) |
+                 add_number(watch, "rescans", info.rescans) |
+                 add_number(watch, "batches", info.batches) |
+                 add_number(watch, "bytes", info.bytes);
+    }
+    if (status == 0) {
+        status = PyDict_SetItemString(dict, "watch", watch) |
+                 PyDict_SetItemString(dict, "roots", e->roots) |
+                 PyDict_SetItemString(dict, "live", e->folders);
+    }
+    Py_XDECREF(watch);
+    return status;
+}
