@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -268,21 +269,80 @@ expect_finally_at(struct hr_watch *w, const char *path, const char *text,
         }
         batches++;
         c = change_of(&batch, path);
-        found = c != NULL && (text == NULL
-                                  ? c->kind == HR_CHANGE_DELETED
-                                  : c->kind == HR_CHANGE_CONTENT &&
-                                        strcmp(c->text, text) == 0);
+        found = c != NULL && (text == NULL ? c->kind == HR_CHANGE_DELETED
+                                           : c->kind == HR_CHANGE_CONTENT &&
+                                                 strcmp(c->text, text) == 0);
         hr_batch_clear(&batch);
     }
     if (!found) {
         char reason[600];
-        snprintf(reason, sizeof(reason), "never came: %.300s \"%.100s\"",
-                 path, text == NULL ? "(deleted)" : text);
+        snprintf(reason, sizeof(reason), "never came: %.300s \"%.100s\"", path,
+                 text == NULL ? "(deleted)" : text);
         check_report(0, __FILE__, line, reason);
     }
     return found ? batches : 0;
 }
 #define EXPECT_FINALLY(w, path, text)                                         \
     expect_finally_at(w, path, text, __LINE__)
+
+/* ---- running ---------------------------------------------------------- */
+
+/* These tests mostly wait: run some at a time, each in its own process. */
+struct watch_test {
+    const char *name;
+    void (*run)(void);
+};
+#define TEST(function)                                                        \
+    {                                                                         \
+#function, function                                                   \
+    }
+
+static void UNUSED
+reap_test(void)
+{
+    int status = -1;
+    if (wait(&status) < 0) {
+        return;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        check_passed++;
+    }
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 3) {
+        check_skipped++;
+    }
+    else {
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 1) {
+            printf("FAIL (a test) ended with status %d\n", status);
+        }
+        check_failed++;
+    }
+}
+
+static void UNUSED
+run_tests(const struct watch_test *tests, size_t count, const char *suffix)
+{
+    size_t running = 0;
+    for (size_t i = 0; i < count; i++) {
+        pid_t pid;
+        char name[200];
+        if (running == 6) {
+            reap_test();
+            running--;
+        }
+        fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+            alarm(120);
+            snprintf(name, sizeof(name), "%s%s", tests[i].name, suffix);
+            check_run(name, tests[i].run);
+            leave_root();
+            exit(check_errors != 0 ? 1 : check_skips ? 3 : 0);
+        }
+        running++;
+    }
+    while (running-- > 0) {
+        reap_test();
+    }
+}
 
 #endif /* WATCH_UTIL_H */
