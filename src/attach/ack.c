@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/openat2.h>
@@ -77,6 +78,31 @@ try_folder(struct hr_target *target, struct hr_ack *ack, const char *path)
     return 0;
 }
 
+/* One per process, as signals are. */
+static volatile sig_atomic_t given_up;
+
+static void
+give_up(int number)
+{
+    (void)number;
+    given_up = 1;
+}
+
+/* Ctrl-C ends the wait, so that no folder is left over. */
+static void
+catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = give_up};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction before;
+        if (sigaction(numbers[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN) {
+            sigaction(numbers[i], &action, NULL);
+        }
+    }
+}
+
 int
 hr_ack_create(struct hr_target *target, struct hr_ack *ack)
 {
@@ -84,6 +110,7 @@ hr_ack_create(struct hr_target *target, struct hr_ack *ack)
                                                       : NULL,
                                    "/tmp", "/var/tmp", "/dev/shm"};
     int error = ENOENT;
+    catch_signals();
     for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
         if (try_folder(target, ack, parents[i]) == 0) {
             return 0;
@@ -112,11 +139,13 @@ read_answer(const struct hr_ack *ack, char *into, size_t size)
     }
     ssize_t length = read(descriptor, into, size - 1);
     close(descriptor);
-    if (length >= 0) {
-        into[length] = '\0';
-        while (length > 0 && into[length - 1] == '\n') {
-            into[--length] = '\0';
-        }
+    if (length <= 0 ||
+        (into[length - 1] != '\n' && length < (ssize_t)size - 1)) {
+        return -1; /* still being written */
+    }
+    into[length] = '\0';
+    while (length > 0 && into[length - 1] == '\n') {
+        into[--length] = '\0';
     }
     return length;
 }
@@ -165,6 +194,13 @@ hr_ack_wait(struct hr_target *target, const struct hr_ack *ack, double timeout)
         if (!alive) {
             return hr_fail(target, HR_ATTACH_DIED,
                            "Process %d ended before it answered.",
+                           (int)target->pid);
+        }
+        if (given_up) {
+            return hr_fail(target, HR_ATTACH_INTERRUPTED,
+                           "Given up waiting for process %d. The engine is "
+                           "queued there and starts as soon as its main "
+                           "thread goes on.",
                            (int)target->pid);
         }
         if (now >= deadline) {

@@ -62,7 +62,10 @@
     X(FILE_REPLACED, 22, "the interpreter's file was replaced since start")   \
     X(UNSAFE, 23,                                                             \
       "the target is in a state in which it cannot be entered "               \
-      "without a trace")
+      "without a trace")                                                      \
+    X(INTERRUPTED, 24,                                                        \
+      "given up by a signal to this program; it stays "                       \
+      "queued")
 
 enum hr_attach_status {
 #define X(name, number, text) HR_ATTACH_##name = number,

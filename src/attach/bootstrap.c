@@ -5,12 +5,17 @@
  * names, they would land in __main__.  Everything that varies goes in as
  * bytes literals of \xNN only, so that no path can change the text's meaning.
  *
- * Inside, `harness` runs `source` (the engine's start, or the text of
+ * A pending call runs between any two instructions of a thread, like a signal
+ * handler: that thread may be half-way through an import, or hold a lock that
+ * threading.Thread.start() needs too.  So it does nothing but start a thread
+ * (a real one, also under gevent), where imports and locks are waited for as
+ * usual.  A Ctrl-C that happens to hit it goes back to the program.
+ *
+ * In the thread `run` executes `source` (the engine's start, or the text of
  * --bootstrap) with the names ack, roots and python_path, and answers with
  * "ok" or the error in the file `ack`: written under another name first, so
  * that the reader never sees half of it.  hot_reload._attached() may write
- * the answer itself; what is there already is left alone.  A Ctrl-C that
- * happens to hit the text goes back to the program.
+ * the answer itself; what is there already is left alone.
  */
 #include "attach.h"
 
@@ -24,30 +29,52 @@ static const char wrapper_head[] =
     "    __import__('builtins').exec(__import__('builtins').compile(";
 static const char wrapper_middle[] =
     ", '<hot_reload attach>', 'exec'), {'__name__': 'hot_reload_attach'";
-static const char wrapper_tail[] = "})\n"
-                                   "except BaseException:\n"
-                                   "    pass\n";
+static const char wrapper_tail[] =
+    "})\n"
+    "except KeyboardInterrupt:\n"
+    "    __import__('_thread').interrupt_main()\n"
+    "except BaseException:\n"
+    "    pass\n";
 
 static const char harness[] =
-    "import os\n"
-    "names = {'__name__': 'hot_reload_attach'}\n"
-    "names['ack'] = ack = os.fsdecode(ack)\n"
-    "names['roots'] = [os.fsdecode(root) for root in roots]\n"
-    "names['python_path'] = python_path and os.fsdecode(python_path)\n"
-    "def answer(text):\n"
+    "import _thread, sys\n"
+    "def answer(os, ack, text):\n"
     "    if not os.path.exists(ack):\n"
     "        with open(ack + '.new', 'wb') as file:\n"
     "            file.write(text.encode('utf-8', 'backslashreplace'))\n"
     "        os.rename(ack + '.new', ack)\n"
+    "def start():\n"
+    "    import os\n"
+    "    names = {'__name__': 'hot_reload_attach'}\n"
+    "    names['ack'] = file = os.fsdecode(ack)\n"
+    "    names['roots'] = [os.fsdecode(root) for root in roots]\n"
+    "    names['python_path'] = python_path and os.fsdecode(python_path)\n"
+    "    try:\n"
+    "        exec(compile(source, '<hot_reload attach>', 'exec'), names)\n"
+    "    except BaseException as error:\n"
+    "        answer(os, file, '%s: %s\\n' % (type(error).__name__, error))\n"
+    "    else:\n"
+    "        answer(os, file, 'ok\\n')\n"
+    "def run():\n"
+    "    try:\n"
+    "        start()\n"
+    "    except BaseException:\n"
+    "        pass\n"
+    /* current_thread() may have listed this thread, which ends now. */
+    "    try:\n"
+    "        threading = sys.modules['threading']\n"
+    "        with threading._active_limbo_lock:\n"
+    "            threading._active.pop(_thread.get_ident(), None)\n"
+    "    except BaseException:\n"
+    "        pass\n"
+    "thread = _thread.start_new_thread\n"
+    "if 'gevent.monkey' in sys.modules:\n"
+    "    patched = sys.modules['gevent.monkey']\n"
+    "    thread = patched.get_original('_thread', 'start_new_thread')\n"
     "try:\n"
-    "    exec(compile(source, '<hot_reload attach>', 'exec'), names)\n"
-    "except BaseException as error:\n"
-    "    if isinstance(error, KeyboardInterrupt):\n"
-    "        import _thread\n"
-    "        _thread.interrupt_main()\n"
-    "    answer('%s: %s\\n' % (type(error).__name__, error))\n"
-    "else:\n"
-    "    answer('ok\\n')\n";
+    "    thread(run, ())\n"
+    "except RuntimeError:\n"
+    "    run()\n";
 
 static const char engine[] =
     "import sys\n"

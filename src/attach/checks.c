@@ -130,7 +130,8 @@ is_undumpable(struct hr_target *target)
 {
     char path[64];
     struct stat about;
-    snprintf(path, sizeof(path), "/proc/%d", (int)target->pid);
+    /* The files in it then belong to root; the folder itself never does. */
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)target->pid);
     return target->uid != 0 && stat(path, &about) == 0 && about.st_uid == 0;
 }
 

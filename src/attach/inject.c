@@ -86,15 +86,7 @@ check_alive(struct hr_trace *trace, struct hr_target *target,
 {
     const struct hr_python *python = &target->python;
     uint64_t result;
-    if (python->is_initialized.address != 0) {
-        if (hr_trace_call(trace, python->is_initialized.address,
-                          room->stack_end, NULL, 0, &result) < 0) {
-            return -1;
-        }
-        if ((int)result == 0) {
-            return fail_finalizing(target, "not running yet, or no more");
-        }
-    }
+    /* This first: a finalizing interpreter says that it is not initialized. */
     if (python->is_finalizing.address != 0) {
         if (hr_trace_call(trace, python->is_finalizing.address,
                           room->stack_end, NULL, 0, &result) < 0) {
@@ -102,6 +94,15 @@ check_alive(struct hr_trace *trace, struct hr_target *target,
         }
         if ((int)result != 0) {
             return fail_finalizing(target, "shutting down");
+        }
+    }
+    if (python->is_initialized.address != 0) {
+        if (hr_trace_call(trace, python->is_initialized.address,
+                          room->stack_end, NULL, 0, &result) < 0) {
+            return -1;
+        }
+        if ((int)result == 0) {
+            return fail_finalizing(target, "not running yet");
         }
     }
     return 0;
@@ -121,7 +122,7 @@ queue_call(struct hr_trace *trace, struct hr_target *target,
             return -1;
         }
         if (interpreter == 0) {
-            return fail_finalizing(target, "not running yet, or no more");
+            return fail_finalizing(target, "not running yet");
         }
         uint64_t arguments[] = {interpreter, run, room->text, 0};
         if (hr_trace_call(trace, python->add_pending_call_to.address,

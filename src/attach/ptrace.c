@@ -156,13 +156,18 @@ static int
 seize(struct hr_target *target)
 {
     int64_t deadline = hr_now_ns() + RETRY_NS;
+    int free_tries = 0;
     while (ptrace(PTRACE_SEIZE, target->pid, 0, 0) < 0) {
         int error = errno;
         if (error == ESRCH || hr_process_status(target) < 0) {
             return hr_trace_fail_ended(target);
         }
-        /* Another attacher is done in a moment, a debugger is not. */
-        if (error != EPERM || target->tracer == 0 || hr_now_ns() > deadline) {
+        /* Another attacher is done in a moment, a debugger is not; and one
+           that was there a moment ago is not seen any more. */
+        if (target->tracer == 0) {
+            free_tries++;
+        }
+        if (error != EPERM || free_tries == 5 || hr_now_ns() > deadline) {
             return hr_checks_explain(target, "ptrace", error);
         }
         hr_sleep_us(2000);

@@ -227,7 +227,7 @@ search_objects(struct hr_target *target, struct objects *objects,
         for (size_t i = 0; i < objects->count; i++) {
             struct object *object = &objects->list[i];
             int is_exe = strcmp(object->path, exe) == 0;
-            if (object->tried || !object->executable ||
+            if (object->tried || (!object->executable && !is_exe) ||
                 (round == 0 && !is_exe) ||
                 (round == 1 &&
                  strstr(base_name(object->path), "python") == NULL)) {
