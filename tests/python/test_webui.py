@@ -160,7 +160,8 @@ def test_a_second_setup_starts_no_second_engine(webui, engine):
         "assert hot_reload.sync(5)\n"
         "print(shared.runs, threads() - one, shared.more)\n" + ASK
     )
-    assert "1 0\n2 0 1\n" in output
+    assert "\n1 0\n" in output
+    assert "\n2 0 1\n" in output
     assert "answer: No model is loaded. Mine.\n" in output
 
 
