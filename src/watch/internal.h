@@ -412,6 +412,7 @@ void hr_fork_unregister(struct hr_watch *w);
 
 #ifdef HR_TESTING
 struct hr_hooks {
+    int counting;       /* the next three are in use */
     long fail_at;       /* this allocation from now fails (1: the next) */
     int fail_again;     /* and all those after it */
     long allocations;   /* so far */

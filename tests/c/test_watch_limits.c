@@ -287,15 +287,15 @@ test_each_allocation(void)
     long total, refused = 0;
     int found;
     prepare_everything();
-    hr_hooks = (struct hr_hooks){.fail_at = 0};
+    hr_hooks = (struct hr_hooks){.counting = 1};
     CHECK(use_everything(&found));
     total = hr_hooks.allocations;
     CHECK(total > 30 && total < 400);
     for (long i = 1; i <= total + 2 && check_errors == 0; i++) {
         prepare_everything();
-        hr_hooks = (struct hr_hooks){.fail_at = i};
+        hr_hooks = (struct hr_hooks){.counting = 1, .fail_at = i};
         refused += !use_everything(&found);
-        hr_hooks = (struct hr_hooks){.fail_at = 0};
+        hr_hooks = (struct hr_hooks){.counting = 0};
     }
     CHECK(refused > 10);
     leave_root();
@@ -314,13 +314,14 @@ test_no_memory_for_a_while(void)
         w = make_watch();
         CHECK_EQ_INT(hr_watch_add_file(w, at("a.py"), NULL, 0), 0);
         CHECK_EQ_INT(hr_watch_add_folder(w, at("live"), NULL, 0), 0);
-        hr_hooks = (struct hr_hooks){.fail_at = i, .fail_again = 1};
+        hr_hooks =
+            (struct hr_hooks){.counting = 1, .fail_at = i, .fail_again = 1};
         put(at("a.py"), "a2\n");
         put(at("live/n.py"), "n\n");
         if (hr_watch_wait(w, 30, &batch) == HR_WATCH_BATCH) {
             CHECK(batch.count > 0);
         }
-        hr_hooks = (struct hr_hooks){.fail_at = 0};
+        hr_hooks = (struct hr_hooks){.counting = 0};
         if (batch.count == 0 || change_of(&batch, at("a.py")) == NULL) {
             hr_batch_clear(&batch);
             EXPECT_FINALLY(w, at("a.py"), "a2\n");
