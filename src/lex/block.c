@@ -310,6 +310,9 @@ group_line(struct grouping *g, const struct hr_line *line)
         return -1;
     }
     open_block(g, line, clause);
+    if (clause == CLAUSE_SIMPLE && !line->ends_in_colon) {
+        return close_block(g); /* complete, whatever comes behind it */
+    }
     return 0;
 }
 
