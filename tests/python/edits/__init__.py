@@ -76,7 +76,7 @@ class Edit:
     mid: str = ""
     #: save `before` again at the end
     revert: bool = False
-    #: the code that the first save must be refused with
+    #: the code (or "one or other") that the first save must be refused with
     refused: str = None
     #: the code that the first save may be refused with, instead of working;
     #: then `unchanged` is run instead of `check`

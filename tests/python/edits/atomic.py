@@ -233,7 +233,8 @@ EDITS = [
         """,
         then=[{"late.py": "def f(): return 1\n"}],
         check="import late; assert late.f() == 1",
-        quiet=False,
+        may_refuse="HR101",
+        unchanged="import late; assert late.f() == 1",
     ),
     Edit(
         "refused_edit_taken_back",

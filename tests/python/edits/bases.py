@@ -155,7 +155,7 @@ EDITS = [
         swap("class K(B)", "class K(A, B)"),
         setup="o = m.K()",
         check="assert m.K.__bases__ == (m.B,) and isinstance(o, m.B)",
-        refused="HR110",
+        refused="HR110 or HR302",
     ),
     Edit(
         "bases_keyword_arguments_changed",

@@ -762,8 +762,9 @@ EDITS = [
     ),
     Edit(
         "import_to_function_of_the_same_name",
-        "from os.path import join\n",
-        "def join(*a): return '+'.join(a)\n",
-        check="assert m.join('a', 'b') == 'a+b'",
+        "from textwrap import dedent\n",
+        "def dedent(text): return text + '!'\n",
+        check="import textwrap; assert m.dedent(' a') == ' a!'; "
+        "assert textwrap.dedent(' a') == 'a'",
     ),
 ]
