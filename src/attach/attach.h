@@ -109,6 +109,7 @@ struct hr_target {
     gid_t gid;
     int seccomp;      /* 0 none, 1 strict, 2 filter */
     uint64_t ignored; /* signals, one bit each */
+    uint64_t pending; /* signals, of the main thread and the process */
     int same_files;   /* 1: same root folder and mount namespace */
     char name[64];
     struct hr_python python;

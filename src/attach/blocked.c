@@ -87,6 +87,11 @@ hr_blocked_describe(struct hr_target *target, char *into, size_t size)
     char text[512], place[64] = "", about[160] = "";
     long number;
     unsigned long first = 0;
+    if (hr_process_status(target) == 0 && target->state == 'T') {
+        snprintf(into, size, "is stopped (continue it with kill -CONT %d)",
+                 (int)target->pid);
+        return;
+    }
     if (hr_process_slurp(target->pid, "wchan", place, sizeof(place)) <= 0 ||
         strcmp(place, "0") == 0) {
         place[0] = '\0';
@@ -108,9 +113,13 @@ hr_blocked_describe(struct hr_target *target, char *into, size_t size)
                  place[0] ? ", " : "", place);
         return;
     }
+    const char *meaning = call->meaning;
+    if (first == 0 && strstr(call->name, "select") != NULL) {
+        meaning = "sleeps"; /* no descriptors: how older Pythons do it */
+    }
     if (call->has_descriptor) {
         describe_descriptor(target->pid, first, about, sizeof(about));
     }
-    snprintf(into, size, "%s (system call %s%s%s%s)", call->meaning,
-             call->name, about, place[0] ? "; kernel: " : "", place);
+    snprintf(into, size, "%s (system call %s%s%s%s)", meaning, call->name,
+             about, place[0] ? "; kernel: " : "", place);
 }

@@ -166,6 +166,15 @@ explain_capability(struct hr_target *target, const char *call, int error)
 int
 hr_checks_explain(struct hr_target *target, const char *call, int error)
 {
+    /* A process that is about to end refuses in the same way. */
+    for (int i = 0; i < 10; i++) {
+        if (hr_process_status(target) < 0 || target->state == 'Z' ||
+            target->state == 'X') {
+            return hr_fail(target, HR_ATTACH_DIED,
+                           "Process %d has just ended.", (int)target->pid);
+        }
+        hr_sleep_us(2000);
+    }
     if (explain_owner(target) < 0) {
         return -1;
     }
@@ -337,10 +346,6 @@ hr_checks_run(struct hr_target *target)
         return -1;
     }
     if (target->memory < 0) {
-        if (hr_process_status(target) < 0 || check_zombie(target) < 0) {
-            return hr_fail(target, HR_ATTACH_DIED,
-                           "Process %d has just ended.", (int)target->pid);
-        }
         return hr_checks_explain(target, "opening its memory", error);
     }
     if (check_seccomp(target) < 0) {

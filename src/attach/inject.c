@@ -12,8 +12,8 @@
  * thread, when asked through _PyEval_AddPendingCall, whose fourth parameter
  * came with 3.12.
  *
- * The pages with the text stay in the target: it is not known when the last
- * reader has left them.
+ * The pages with the text (and the stack of the calls, above it) stay in the
+ * target: it is not known when the last reader has left them.
  */
 #include "attach.h"
 
@@ -23,23 +23,23 @@
 #include <sys/syscall.h>
 
 enum {
-    PAGE = 65536, /* a multiple of every page size in use */
-    STACK = 65536,
+    PAGE = 65536,  /* a multiple of every page size in use */
+    STACK = 32768, /* enough for the calls below */
     CALM_TRIES = 12,
     QUEUE_TRIES = 50,
 };
 
 struct room {
-    uint64_t text, stack, stack_end, size;
+    uint64_t text, stack_end, size;
 };
 
 static int
 allocate_room(struct hr_trace *trace, struct hr_target *target, size_t length,
               struct room *room)
 {
-    uint64_t text_size = (length + PAGE) / PAGE * PAGE;
+    room->size = (length + STACK + PAGE - 1) / PAGE * PAGE;
     uint64_t arguments[6] = {0,
-                             text_size + STACK,
+                             room->size,
                              PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS,
                              (uint64_t)-1,
@@ -55,16 +55,14 @@ allocate_room(struct hr_trace *trace, struct hr_target *target, size_t length,
                        (int)target->pid, strerror((int)-address));
     }
     room->text = (uint64_t)address;
-    room->size = text_size + STACK;
-    room->stack = room->text + text_size;
-    room->stack_end = room->stack + STACK;
+    room->stack_end = room->text + room->size;
     return 0;
 }
 
 static void
-free_room(struct hr_trace *trace, uint64_t address, uint64_t size)
+free_room(struct hr_trace *trace, const struct room *room)
 {
-    uint64_t arguments[6] = {address, size, 0, 0, 0, 0};
+    uint64_t arguments[6] = {room->text, room->size, 0, 0, 0, 0};
     int64_t ignored;
     hr_trace_syscall(trace, SYS_munmap, arguments, &ignored);
 }
@@ -147,7 +145,7 @@ static int
 inject_stopped(struct hr_trace *trace, struct hr_target *target,
                const char *text, struct hr_result *result)
 {
-    struct room room = {0, 0, 0, 0};
+    struct room room = {0, 0, 0};
     size_t length = strlen(text) + 1;
     if (allocate_room(trace, target, length, &room) < 0) {
         return -1;
@@ -163,12 +161,9 @@ inject_stopped(struct hr_trace *trace, struct hr_target *target,
     else if (check_alive(trace, target, &room) == 0) {
         done = queue_call(trace, target, &room, result);
     }
-    if (done == 1) {
-        free_room(trace, room.stack, STACK);
-    }
-    else if (target->error.status != HR_ATTACH_REMOTE_CALL &&
-             target->error.status != HR_ATTACH_DIED) {
-        free_room(trace, room.text, room.size);
+    if (done != 1 && target->error.status != HR_ATTACH_REMOTE_CALL &&
+        target->error.status != HR_ATTACH_DIED) {
+        free_room(trace, &room);
     }
     return done;
 }

@@ -116,6 +116,10 @@ hr_process_status(struct hr_target *target)
     target->seccomp = field ? atoi(field) : 0;
     field = find_field(text, "SigIgn");
     target->ignored = field ? strtoull(field, NULL, 16) : 0;
+    field = find_field(text, "SigPnd");
+    target->pending = field ? strtoull(field, NULL, 16) : 0;
+    field = find_field(text, "ShdPnd");
+    target->pending |= field ? strtoull(field, NULL, 16) : 0;
     unsigned real = 0, effective = 0;
     field = find_field(text, "Uid");
     if (field != NULL && sscanf(field, "%u %u", &real, &effective) == 2) {

@@ -5,6 +5,7 @@
 #include "attach.h"
 #include "remote.h"
 
+#include <sched.h>
 #include <signal.h>
 
 enum { MAX_BLOCKS = 2, MAX_REMEMBERED = 8 };
@@ -21,7 +22,9 @@ struct hr_trace {
     struct hr_target *target; /* borrowed */
     pid_t pid;
     int64_t began;
-    sigset_t own_mask; /* of this process, to put back */
+    sigset_t own_mask;       /* of this process, to put back */
+    int own_policy, hurried; /* scheduling, to put back */
+    struct sched_param own_priority;
     struct hr_registers saved;
     struct hr_block blocks[MAX_BLOCKS];
     uint64_t saved_mask;
