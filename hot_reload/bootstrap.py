@@ -103,7 +103,8 @@ def number(version):
 
 
 def install(folder, *options):
-    return [sys.executable, "-m", "pip", "install", *options, str(folder)]
+    """The command; it leaves every other package of the webui as it is."""
+    return [sys.executable, "-m", "pip", "install", "--no-deps", *options, str(folder)]
 
 
 def build(source):
