@@ -374,7 +374,7 @@ report(struct hr_watch *w, struct hr_file *file, enum hr_change_kind kind,
     w->stir_ns = now;
     if (file->deleted && kind == HR_CHANGE_CONTENT &&
         file->known != HR_KNOWN_NOTHING) {
-        w->hint_ns = now; /* as git does it: there may be more of them */
+        w->checkout_ns = now; /* as git does it: there may be more of them */
     }
     return 0;
 }

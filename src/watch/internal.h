@@ -41,6 +41,8 @@
 
 /* A batch does not grow for longer than this, whatever goes on. */
 #define HR_GATHER_MAX_NS (250 * HR_MS)
+/* In a burst of files it is gathered for so many times gather_ms. */
+#define HR_BURST 4
 /* A writer that keeps a file open is not waited for longer than this. */
 #define HR_WRITER_MAX_NS (2000 * HR_MS)
 /* A time stamp younger than this proves nothing (coarse clocks: FAT 2 s). */
@@ -354,6 +356,7 @@ struct hr_watch {
     int64_t first_ready_ns; /* when the first of them was ready */
     int64_t stir_ns;        /* last sign of life of a save */
     int64_t hint_ns;        /* when something said: more is coming */
+    int64_t checkout_ns;    /* when a file was ready that had been deleted */
     int64_t handed_ns;      /* when the last batch was handed over */
     struct hr_file *handed; /* its only file; compared, never followed */
     int hold;               /* a rescan is under way: one batch */

@@ -14,7 +14,10 @@
  *     - another batch was handed over a moment ago
  *
  * Then, and only then, the batch stays open until gather_ms have passed
- * without a sign of life.
+ * without a sign of life; four times that in a burst (three files already,
+ * one that was deleted and created, or another batch a moment ago), which no
+ * single save makes, and which every stop of the program that writes them
+ * would else split.
  *
  * Waking is async-signal-safe: it sets an atomic flag and writes to a
  * descriptor.  The flags tell why; the descriptor only ends the sleep.
@@ -122,6 +125,16 @@ drain_wake(struct hr_watch *w)
 
 /* ---- the batch -------------------------------------------------------- */
 
+/* Are many files being written, by a program and not by a person? */
+static int
+is_burst(const struct hr_watch *w, int64_t now)
+{
+    int64_t since = now - HR_BURST * w->options.gather_ms * HR_MS;
+
+    return w->ready_count > 2 || w->checkout_ns > since ||
+           (w->handed_ns > since && w->handed != w->ready_files[0]);
+}
+
 /* Is more than the one ready file involved? */
 static int
 is_bustling(const struct hr_watch *w, int64_t now)
@@ -130,10 +143,7 @@ is_bustling(const struct hr_watch *w, int64_t now)
     const struct hr_file *soon = w->lists[HR_SOON].tail;
     const struct hr_file *gone = w->lists[HR_GONE].tail;
 
-    if (w->ready_count > 1 || w->hint_ns > since) {
-        return 1;
-    }
-    if (w->handed_ns > since && w->handed != w->ready_files[0]) {
+    if (w->ready_count > 1 || w->hint_ns > since || is_burst(w, now)) {
         return 1;
     }
     return (soon != NULL && soon->event_ns > since) ||
@@ -145,6 +155,7 @@ static int64_t
 batch_due(const struct hr_watch *w, int64_t now)
 {
     int64_t latest = w->first_ready_ns + HR_GATHER_MAX_NS, due;
+    int64_t gather = w->options.gather_ms * HR_MS;
 
     if (w->ready_count == 0) {
         return HR_NEVER;
@@ -155,7 +166,10 @@ batch_due(const struct hr_watch *w, int64_t now)
     if (!is_bustling(w, now)) {
         return now;
     }
-    due = w->stir_ns + w->options.gather_ms * HR_MS;
+    if (is_burst(w, now)) {
+        gather *= HR_BURST;
+    }
+    due = w->stir_ns + gather;
     return due < latest ? due : latest;
 }
 

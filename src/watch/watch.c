@@ -138,7 +138,7 @@ hr_watch_new(const struct hr_watch_options *options)
     w->extra_fd = -1;
     w->inotify_fd = -1;
     w->rescan_ns = HR_NEVER;
-    w->hint_ns = w->handed_ns = INT64_MIN / 2;
+    w->hint_ns = w->checkout_ns = w->handed_ns = INT64_MIN / 2;
     w->info.bytes = sizeof(*w);
     if (hr_wake_open(w) < 0) {
         free(w);
