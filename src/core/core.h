@@ -35,9 +35,10 @@ struct hr_state {
     PyObject *logger;            /* owned, or NULL: logging's "hot_reload" */
     PyObject *trampolines;       /* owned, or NULL: see function.c */
     PyObject *retired;           /* owned: list, see function.c */
-    PyObject *settings;          /* owned: dict of the public settings */
-    struct hr_run *run;          /* the live run in progress, innermost */
-    unsigned long run_thread;    /* whose run it is */
+    Py_ssize_t retired_after_walk;
+    PyObject *settings;       /* owned: dict of the public settings */
+    struct hr_run *run;       /* the live run in progress, innermost */
+    unsigned long run_thread; /* whose run it is */
     long next_revision, next_run;
     int fork_locked;
     struct hr_engine *engine; /* owned, or NULL while not started */
@@ -90,7 +91,9 @@ void hr_function_exchange(PyObject *f, PyObject *holder);
 void hr_function_notify(PyObject *f);
 /* Release a holder whose body may still be running; steals the reference. */
 void hr_function_retire(struct hr_state *st, PyObject *holder);
-void hr_function_sweep(struct hr_state *st);
+/* Let go of the retired bodies that run no more; `fully`: walk the heap. */
+#define HR_RETIRED_SLACK 32
+void hr_function_sweep(struct hr_state *st, int fully);
 /* A new function that calls `target` and is of the same kind (plain,
  * generator, coroutine, asynchronous generator). */
 PyObject *hr_function_trampoline(struct hr_state *st, PyObject *target);

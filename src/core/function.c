@@ -170,10 +170,18 @@ carry_events(PyObject *monitoring, int tool, PyObject *from, PyObject *to)
     }
     int status = PyObject_IsTrue(events);
     if (status == 1) {
-        PyObject *done = PyObject_CallMethod(monitoring, "set_local_events",
-                                             "iOO", tool, to, events);
+        /* `to` may have some of its own. */
+        PyObject *own = PyObject_CallMethod(monitoring, "get_local_events",
+                                            "iO", tool, to);
+        PyObject *all = own ? PyNumber_Or(own, events) : NULL;
+        PyObject *done =
+            all ? PyObject_CallMethod(monitoring, "set_local_events", "iOO",
+                                      tool, to, all)
+                : NULL;
         status = done == NULL ? -1 : 0;
         Py_XDECREF(done);
+        Py_XDECREF(all);
+        Py_XDECREF(own);
     }
     Py_DECREF(events);
     return status;
@@ -228,34 +236,138 @@ hr_function_notify(PyObject *function)
 /* -- Retired bodies ------------------------------------------------------- */
 
 #ifdef HR_FRAMES_BORROW_GLOBALS
-static Py_ssize_t
-count_in(PyObject *dict, PyObject *code, int depth)
+
+/* References to a code object that are none of a frame's.  Each is counted
+ * once, whatever number of ways leads to it: one too many and a frame that
+ * still runs would look like none.  When in doubt: not counted, and the body
+ * is kept. */
+struct references {
+    PyObject *code; /* borrowed */
+    Py_ssize_t count;
+    PyObject *seen[32]; /* borrowed: functions and tuples of constants */
+    int seen_count;
+};
+
+static void
+count_reference(struct references *r, PyObject *holder, Py_ssize_t count)
 {
-    PyObject *key, *value;
-    Py_ssize_t pos = 0, count = 0;
-    while (PyDict_Next(dict, &pos, &key, &value)) {
-        if (PyFunction_Check(value)) {
-            count += AS_FUNCTION(value)->func_code == code;
-        }
-        else if (depth > 0 && PyType_Check(value) && hr_class_is_open(value)) {
-            count += count_in(hr_compat_type_dict((PyTypeObject *)value), code,
-                              depth - 1);
+    for (int i = 0; i < r->seen_count; i++) {
+        if (r->seen[i] == holder) {
+            return;
         }
     }
-    return count;
+    if (r->seen_count < (int)Py_ARRAY_LENGTH(r->seen)) {
+        r->seen[r->seen_count++] = holder;
+        r->count += count;
+    }
 }
 
-/* Are all references to the holder's code those of functions that we know?
- * When in doubt: no, and it is kept. */
-static int
-is_at_rest(PyFunctionObject *holder)
+/* The code of a nested function is a constant of the code around it. */
+static void
+count_constants(struct references *r, PyObject *code, int depth)
 {
-    PyObject *code = holder->func_code;
-    Py_ssize_t unknown = Py_REFCNT(code) - 1;
-    if (unknown > 0) {
-        unknown -= count_in(holder->func_globals, code, 1);
+    PyObject *constants = ((PyCodeObject *)code)->co_consts;
+    Py_ssize_t found = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(constants); i++) {
+        PyObject *constant = PyTuple_GET_ITEM(constants, i);
+        if (constant == r->code) {
+            found++;
+        }
+        else if (depth > 0 && PyCode_Check(constant)) {
+            count_constants(r, constant, depth - 1);
+        }
     }
-    return unknown <= 0;
+    if (found > 0) {
+        count_reference(r, constants, found);
+    }
+}
+
+static void
+count_function(struct references *r, PyObject *function)
+{
+    if (AS_FUNCTION(function)->func_code == r->code) {
+        count_reference(r, function, 1);
+    }
+    count_constants(r, AS_FUNCTION(function)->func_code, 8);
+}
+
+static void
+count_dict(struct references *r, PyObject *dict, int depth)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(dict, &pos, &key, &value)) {
+        if (PyFunction_Check(value)) {
+            count_function(r, value);
+        }
+        else if (depth > 0 && PyType_Check(value) && hr_class_is_open(value)) {
+            count_dict(r, hr_compat_type_dict((PyTypeObject *)value),
+                       depth - 1);
+        }
+    }
+}
+
+/* Are all references to the holder's code those of functions and constants?
+ * `functions` (NULL: only what the names of its module hold) is a list of
+ * objects, the functions of its module among them. */
+static int
+is_at_rest(PyFunctionObject *holder, PyObject *functions)
+{
+    struct references r = {.code = holder->func_code};
+    count_reference(&r, (PyObject *)holder, 1);
+    if (Py_REFCNT(r.code) <= r.count) {
+        return 1;
+    }
+    if (functions == NULL) {
+        count_dict(&r, holder->func_globals, 1);
+    }
+    for (Py_ssize_t i = 0; functions != NULL && i < PyList_GET_SIZE(functions);
+         i++) {
+        PyObject *o = PyList_GET_ITEM(functions, i);
+        if (PyFunction_Check(o) &&
+            AS_FUNCTION(o)->func_globals == holder->func_globals) {
+            count_function(&r, o);
+        }
+    }
+    return Py_REFCNT(r.code) <= r.count;
+}
+
+/* All functions of the modules of the retired bodies, and whatever else
+ * refers to those.  A walk over the heap. */
+static PyObject *
+find_functions(struct hr_state *st)
+{
+    Py_ssize_t n = PyList_GET_SIZE(st->retired);
+    PyObject *globals = PyTuple_New(n);
+    for (Py_ssize_t i = 0; globals != NULL && i < n; i++) {
+        PyObject *holder = PyList_GET_ITEM(st->retired, i);
+        PyTuple_SET_ITEM(globals, i,
+                         Py_NewRef(AS_FUNCTION(holder)->func_globals));
+    }
+    PyObject *gc = globals ? PyImport_ImportModule("gc") : NULL;
+    PyObject *find = gc ? PyObject_GetAttrString(gc, "get_referrers") : NULL;
+    PyObject *found = find ? PyObject_Call(find, globals, NULL) : NULL;
+    Py_XDECREF(find);
+    Py_XDECREF(gc);
+    Py_XDECREF(globals);
+    return found;
+}
+
+static void
+release_at_rest(struct hr_state *st, PyObject *functions)
+{
+    for (Py_ssize_t i = PyList_GET_SIZE(st->retired); i-- > 0;) {
+        PyObject *holder = PyList_GET_ITEM(st->retired, i);
+        if (is_at_rest(AS_FUNCTION(holder), functions) &&
+            PyList_SetSlice(st->retired, i, i + 1, NULL) < 0) {
+            PyErr_Clear();
+            return;
+        }
+        /* Releasing may run code that clears the state or the list. */
+        if (st->retired == NULL || i > PyList_GET_SIZE(st->retired)) {
+            return;
+        }
+    }
 }
 #endif
 
@@ -263,8 +375,10 @@ void
 hr_function_retire(struct hr_state *st, PyObject *holder)
 {
 #ifdef HR_FRAMES_BORROW_GLOBALS
-    if (Py_REFCNT(holder) == 1 && !is_at_rest(AS_FUNCTION(holder)) &&
-        st != NULL && st->retired != NULL) {
+    /* Trampolines: their globals are ours and stay. */
+    if (Py_REFCNT(holder) == 1 && st != NULL && st->retired != NULL &&
+        AS_FUNCTION(holder)->func_globals != st->trampolines &&
+        !is_at_rest(AS_FUNCTION(holder), NULL)) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         if (PyList_Append(st->retired, holder) < 0) {
@@ -280,25 +394,36 @@ hr_function_retire(struct hr_state *st, PyObject *holder)
     Py_DECREF(holder);
 }
 
+/* `fully`: with a walk over the heap.  Else only when the list has doubled
+ * since the last one, so that walks cost little and memory stays bounded. */
 void
-hr_function_sweep(struct hr_state *st)
+hr_function_sweep(struct hr_state *st, int fully)
 {
 #ifdef HR_FRAMES_BORROW_GLOBALS
-    Py_ssize_t n =
-        st != NULL && st->retired != NULL ? PyList_GET_SIZE(st->retired) : 0;
-    for (Py_ssize_t i = n - 1; i >= 0; i--) {
-        PyObject *holder = PyList_GET_ITEM(st->retired, i);
-        if (is_at_rest(AS_FUNCTION(holder)) &&
-            PyList_SetSlice(st->retired, i, i + 1, NULL) < 0) {
-            PyErr_Clear();
-            return;
+    if (st == NULL || st->retired == NULL ||
+        PyList_GET_SIZE(st->retired) == 0) {
+        return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    release_at_rest(st, NULL);
+    if (st->retired != NULL &&
+        (fully || PyList_GET_SIZE(st->retired) >
+                      2 * st->retired_after_walk + HR_RETIRED_SLACK)) {
+        PyObject *functions = find_functions(st);
+        if (functions != NULL) {
+            release_at_rest(st, functions);
+            Py_DECREF(functions);
         }
-        if (i > PyList_GET_SIZE(st->retired)) {
-            return; /* releasing ran code that changed the list: next time */
+        PyErr_Clear();
+        if (st->retired != NULL) {
+            st->retired_after_walk = PyList_GET_SIZE(st->retired);
         }
     }
+    PyErr_Restore(type, value, traceback);
 #else
     (void)st;
+    (void)fully;
 #endif
 }
 

@@ -285,7 +285,7 @@ static PyObject *
 core_retired(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     struct hr_state *st = hr_state_of(module);
-    hr_function_sweep(st);
+    hr_function_sweep(st, 1);
     return PyLong_FromSsize_t(PyList_GET_SIZE(st->retired));
 }
 

@@ -1,0 +1,102 @@
+"""What the tests of the engine share: programs of their own, modules, live folders."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Run a program in a process of its own, which may crash; what it printed."""
+
+    def run(text, *options, status=0, timeout=120, env=None):
+        path = tmp_path / "program.py"
+        path.write_text(textwrap.dedent(text))
+        result = subprocess.run(
+            [sys.executable, "-X", "faulthandler", *options, str(path)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+        )
+        report = f"--- out\n{result.stdout}--- err\n{result.stderr}"
+        assert result.returncode == status, f"ended with {result.returncode}\n{report}"
+        return result.stdout + result.stderr
+
+    return run
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Make modules out of text, files and all; they leave sys.modules afterwards."""
+    made = []
+
+    def make(name, text):
+        path = tmp_path / f"{name}.py"
+        path.write_text(textwrap.dedent(text))
+        result = types.ModuleType(name)
+        result.__file__ = str(path)
+        sys.modules[name] = result
+        made.append(name)
+        exec(compile(path.read_text(), str(path), "exec"), vars(result))
+        return result
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def clean():
+    """Nothing is replaced, watched or heard before and after."""
+    import hot_reload
+
+    hot_reload.restore_all()
+    yield hot_reload
+    hot_reload.stop()
+    hot_reload.restore_all()
+    hot_reload.configure(withdraw=False, level="INFO")
+    for name in [n for n in sys.modules if n.startswith("reloadable_")]:
+        del sys.modules[name]
+
+
+class Live:
+    """A folder of live files in a running engine."""
+
+    def __init__(self, engine, folder):
+        self.engine = engine
+        self.folder = folder
+
+    def path(self, name):
+        return self.folder / f"{name}.py"
+
+    def write(self, name, text):
+        if isinstance(text, str):
+            text = textwrap.dedent(text).encode()
+        self.path(name).write_bytes(text)
+
+    def save(self, name, text):
+        """Save and wait until it is live; the newest revision."""
+        self.write(name, text)
+        assert self.engine.sync(20)
+        return self.engine.revisions()[-1]
+
+    def start(self, **options):
+        self.engine.start(live=self.folder, **options)
+
+
+@pytest.fixture
+def live(clean, tmp_path):
+    folder = tmp_path / "live"
+    folder.mkdir()
+    return Live(clean, folder)
