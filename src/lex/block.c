@@ -29,10 +29,8 @@
  */
 #include <stdlib.h>
 
+#include "block.h"
 #include "hash.h"
-#include "scan.h"
-
-#define MAX_LEVELS 100 /* as CPython */
 
 enum clause {
     CLAUSE_SIMPLE,
@@ -43,40 +41,31 @@ enum clause {
     CLAUSE_CONTINUED, /* else, elif, except, finally */
 };
 
-struct grouping {
-    struct hr_scan scan;
-    struct hr_blocks *blocks;
-    struct hr_block block; /* the open one */
-    int open;              /* there is one */
-    int undecided;         /* it has only decorators so far */
-    int wants_body;        /* its header is read, its suite not yet */
-    int in_match;          /* `case` begins a clause */
-    int has_base;          /* columns[0] is known */
-    int colon;             /* the last line ended in ':' */
-    uint32_t level;        /* of the last line, 0 is the base */
-    uint32_t columns[MAX_LEVELS], columns_narrow[MAX_LEVELS];
-};
-
-void
-hr_blocks_clear(struct hr_blocks *blocks)
+int
+hr_block_append(struct hr_blocks *blocks, const struct hr_block *items,
+                size_t count)
 {
-    free(blocks->items);
-    *blocks = (struct hr_blocks){0};
-}
+    if (count > blocks->capacity - blocks->count) {
+        size_t capacity = blocks->count + count;
+        void *more;
 
-static int
-append(struct hr_blocks *blocks, const struct hr_block *block)
-{
-    if (blocks->count == blocks->capacity) {
-        size_t capacity = blocks->capacity ? blocks->capacity * 2 : 16;
-        void *items = realloc(blocks->items, capacity * sizeof(*block));
-        if (items == NULL) {
+        if (capacity < blocks->capacity * 2) {
+            capacity = blocks->capacity * 2;
+        }
+        if (capacity < 16) {
+            capacity = 16;
+        }
+        more = realloc(blocks->items, capacity * sizeof(*items));
+        if (more == NULL) {
             return -1;
         }
-        blocks->items = items;
+        blocks->items = more;
         blocks->capacity = capacity;
     }
-    blocks->items[blocks->count++] = *block;
+    if (count > 0) {
+        memcpy(blocks->items + blocks->count, items, count * sizeof(*items));
+        blocks->count += count;
+    }
     return 0;
 }
 
@@ -182,7 +171,7 @@ kind_of_simple(const struct hr_scan *scan, const struct hr_line *line)
 /* --- making blocks ------------------------------------------------------ */
 
 static int
-close_block(struct grouping *g)
+close_block(struct hr_grouping *g)
 {
     struct hr_block *block = &g->block;
 
@@ -195,7 +184,7 @@ close_block(struct grouping *g)
     }
     block->raw_hash = hr_hash_bytes(HR_HASH_SEED, g->scan.text + block->start,
                                     block->end - block->start);
-    return append(g->blocks, block);
+    return hr_block_append(g->blocks, block, 1);
 }
 
 static void
@@ -209,7 +198,8 @@ set_name(struct hr_block *block, const struct hr_line *line, uint32_t i)
 
 /* The line is the (first) header of the open block. */
 static void
-set_header(struct grouping *g, const struct hr_line *line, enum clause clause)
+set_header(struct hr_grouping *g, const struct hr_line *line,
+           enum clause clause)
 {
     struct hr_block *block = &g->block;
 
@@ -235,7 +225,7 @@ set_header(struct grouping *g, const struct hr_line *line, enum clause clause)
 
 /* The line belongs to the open block. */
 static void
-add_line(struct grouping *g, const struct hr_line *line)
+add_line(struct hr_grouping *g, const struct hr_line *line)
 {
     struct hr_block *block = &g->block;
 
@@ -251,7 +241,8 @@ add_line(struct grouping *g, const struct hr_line *line)
 }
 
 static void
-open_block(struct grouping *g, const struct hr_line *line, enum clause clause)
+open_block(struct hr_grouping *g, const struct hr_line *line,
+           enum clause clause)
 {
     struct hr_block *block = &g->block;
 
@@ -286,7 +277,7 @@ open_block(struct grouping *g, const struct hr_line *line, enum clause clause)
 
 /* A line at the base indentation. */
 static int
-group_line(struct grouping *g, const struct hr_line *line)
+group_line(struct hr_grouping *g, const struct hr_line *line)
 {
     enum clause clause = clause_of(line, g->in_match);
 
@@ -325,7 +316,7 @@ enum level {
 };
 
 static enum level
-find_level(struct grouping *g, const struct hr_line *line)
+find_level(struct hr_grouping *g, const struct hr_line *line)
 {
     uint32_t column = line->column, narrow = line->column_narrow;
 
@@ -336,7 +327,7 @@ find_level(struct grouping *g, const struct hr_line *line)
     }
     if (column > g->columns[g->level]) {
         if (!g->colon || narrow <= g->columns_narrow[g->level] ||
-            g->level + 1 == MAX_LEVELS) {
+            g->level + 1 == HR_BLOCK_MAX_LEVELS) {
             return LEVEL_WRONG;
         }
         g->level++;
@@ -360,18 +351,36 @@ find_level(struct grouping *g, const struct hr_line *line)
     return LEVEL_OK;
 }
 
-/* --- the two ways in ---------------------------------------------------- */
+/* --- all lines ---------------------------------------------------------- */
 
-static enum hr_lex_status
-fail(struct grouping *g, enum hr_lex_status status, uint32_t line)
+enum hr_lex_status
+hr_block_fail(struct hr_grouping *g, enum hr_lex_status status, uint32_t line)
 {
     g->scan.error.status = status;
     g->scan.error.line = line;
     return status;
 }
 
-static enum hr_lex_status
-group(struct grouping *g, int one_line)
+/* Is the line, at the base, where the old blocks go on? */
+static int
+joins(struct hr_grouping *g, const struct hr_line *line)
+{
+    uint32_t start = line->start - g->shift;
+
+    if (g->old == NULL || line->start < g->join_from || g->undecided ||
+        clause_of(line, 0) == CLAUSE_CONTINUED) {
+        return 0;
+    }
+    while (g->old_next < g->old->count &&
+           g->old->items[g->old_next].start < start) {
+        g->old_next++;
+    }
+    return g->old_next < g->old->count &&
+           g->old->items[g->old_next].start == start;
+}
+
+enum hr_lex_status
+hr_block_group(struct hr_grouping *g, int one_line)
 {
     struct hr_line line;
 
@@ -385,9 +394,14 @@ group(struct grouping *g, int one_line)
         }
         enum level level = find_level(g, &line);
         if (level == LEVEL_WRONG) {
-            return fail(g, HR_LEX_INDENT, line.line);
+            return hr_block_fail(g, HR_LEX_INDENT, line.line);
         }
         if (level == LEVEL_OUTSIDE) {
+            break;
+        }
+        if (g->level == 0 && joins(g, &line)) {
+            g->joined = 1;
+            g->joined_line = line.line;
             break;
         }
         g->colon = line.ends_in_colon;
@@ -395,106 +409,17 @@ group(struct grouping *g, int one_line)
             add_line(g, &line);
         }
         else if (group_line(g, &line) < 0) {
-            return fail(g, HR_LEX_NO_MEMORY, line.line);
+            return hr_block_fail(g, HR_LEX_NO_MEMORY, line.line);
         }
         if (one_line) {
             break;
         }
     }
     if (g->colon && !one_line) {
-        return fail(g, HR_LEX_INDENT, g->scan.line);
+        return hr_block_fail(g, HR_LEX_INDENT, g->scan.line);
     }
     if (close_block(g) < 0) {
-        return fail(g, HR_LEX_NO_MEMORY, g->scan.line);
+        return hr_block_fail(g, HR_LEX_NO_MEMORY, g->scan.line);
     }
     return HR_LEX_OK;
-}
-
-static enum hr_lex_status
-report(const struct grouping *g, enum hr_lex_status status,
-       struct hr_lex_error *error)
-{
-    if (error != NULL) {
-        error->status = status;
-        error->line = status == HR_LEX_OK ? 0 : g->scan.error.line;
-    }
-    return status;
-}
-
-static uint32_t
-line_of(const char *text, const char *at)
-{
-    const uint8_t *p = (const uint8_t *)text, *end = (const uint8_t *)at;
-    uint32_t line = 1;
-
-    while (p < end) {
-        if (hr_bytes_class[*p] == HR_BYTE_NEWLINE) {
-            p = hr_bytes_newline(p, end, &line);
-        }
-        else {
-            p++;
-        }
-    }
-    return line;
-}
-
-enum hr_lex_status
-hr_lex_split(const char *text, size_t size, struct hr_blocks *blocks,
-             struct hr_lex_error *error)
-{
-    struct grouping g = {.blocks = blocks, .has_base = 1};
-    const char *nul;
-
-    blocks->count = 0;
-    if (size > UINT32_MAX - 1) {
-        return report(&g, fail(&g, HR_LEX_TOO_LARGE, 1), error);
-    }
-    nul = size > 0 ? memchr(text, 0, size) : NULL;
-    if (nul != NULL) {
-        return report(&g, fail(&g, HR_LEX_NUL, line_of(text, nul)), error);
-    }
-    g.scan.text = g.scan.at = (const uint8_t *)text;
-    g.scan.end = g.scan.text + size;
-    g.scan.line = 1;
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        g.scan.at += 3;
-    }
-    return report(&g, group(&g, 0), error);
-}
-
-/* Is the block a match statement?  Its first word says so. */
-static int
-is_match(const char *text, const struct hr_block *block)
-{
-    struct hr_scan scan = {
-        .text = (const uint8_t *)text,
-        .at = (const uint8_t *)text + block->start,
-        .end = (const uint8_t *)text + block->head_end,
-        .line = block->line,
-    };
-    struct hr_line line;
-
-    return block->kind == HR_BLOCK_COMPOUND &&
-           hr_scan_line(&scan, &line) == HR_SCAN_LINE &&
-           is_word(&line, 0, HR_WORD('m', 'a', 't', 'c', 'h'));
-}
-
-enum hr_lex_status
-hr_lex_members(const char *text, size_t size, const struct hr_block *block,
-               struct hr_blocks *members, struct hr_lex_error *error)
-{
-    struct grouping g = {.blocks = members};
-
-    members->count = 0;
-    if (block->body == 0 || block->end > size || block->body > block->end ||
-        block->head_end > block->end) {
-        return report(&g, HR_LEX_OK, error);
-    }
-    g.scan.text = (const uint8_t *)text;
-    g.scan.at = g.scan.text + block->body;
-    g.scan.end = g.scan.text + block->end;
-    g.scan.line = block->body_line;
-    g.scan.midline = block->body_inline;
-    g.in_match = is_match(text, block);
-    return report(&g, group(&g, block->body_inline), error);
 }

@@ -94,6 +94,24 @@ enum hr_lex_status hr_lex_split(const char *text, size_t size,
                                 struct hr_blocks *blocks,
                                 struct hr_lex_error *error);
 
+/* How many blocks at the beginning and at the end are the old ones. */
+struct hr_kept {
+    size_t head; /* unchanged in every field */
+    size_t tail; /* unchanged but for their offsets and lines */
+};
+
+/* The same for a text that differs from one that was split before (`old` is
+ * the result of HR_LEX_OK).  Only what lies around the changed bytes is
+ * scanned, so it takes microseconds however large the text is, and the result
+ * is exactly hr_lex_split()'s.  The blocks between the kept ones may equal old
+ * ones too: their hashes say so.  `blocks` must not be `old`. */
+enum hr_lex_status hr_lex_resplit(const char *old_text, size_t old_size,
+                                  const struct hr_blocks *old,
+                                  const char *text, size_t size,
+                                  struct hr_blocks *blocks,
+                                  struct hr_kept *kept,
+                                  struct hr_lex_error *error);
+
 /* Split the body of a block (a class's members; also the suite of a function
  * or of the first clause of a compound statement) the same way. Offsets and
  * lines are those of the whole text. */

@@ -1,6 +1,6 @@
-/* String literals: where does this one end?
+/* Literals: where does this one end?
  *
- * Plain ones are easy: the next same quote (or three of them) that no
+ * Plain strings are easy: the next same quote (or three of them) that no
  * backslash precedes.  A backslash hides a quote in raw strings too.
  *
  * f-strings and t-strings are read as PEP 701 says (Python 3.12), because
@@ -23,6 +23,9 @@
  * Functions recurse once per level of nesting, at most MAX_NESTING deep (as
  * CPython, which allows 150); what is deeper is not valid and counts as
  * unterminated.
+ *
+ * Numbers end exactly where Python ends them, since a keyword may follow at
+ * once: "1if x else 0xfor y" is 1, if, x, else, 0xf, or, y.
  */
 #include "scan.h"
 
@@ -329,4 +332,47 @@ hr_literal_skip(const uint8_t *p, const uint8_t *end, unsigned flags,
 {
     struct literal literal = {.end = end, .line = line};
     return skip_literal(&literal, p, flags);
+}
+
+static const uint8_t *
+skip_digits(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_')) {
+        p++;
+    }
+    return p;
+}
+
+const uint8_t *
+hr_literal_skip_number(const uint8_t *p, const uint8_t *end)
+{
+    if (*p == '0' && end - p >= 2) {
+        uint8_t base = p[1] | 0x20;
+        if (base == 'x') {
+            p += 2;
+            while (p < end &&
+                   (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_' ||
+                    (uint8_t)((*p | 0x20) - 'a') < 6)) {
+                p++;
+            }
+            return p;
+        }
+        if (base == 'o' || base == 'b') {
+            return skip_digits(p + 2, end);
+        }
+    }
+    p = skip_digits(p, end);
+    if (p < end && *p == '.') {
+        p = skip_digits(p + 1, end);
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        const uint8_t *power = p + 1;
+        if (power < end && (*power == '+' || *power == '-')) {
+            power++;
+        }
+        if (power < end && hr_bytes_class[*power] == HR_BYTE_DIGIT) {
+            p = skip_digits(power, end);
+        }
+    }
+    return p < end && (*p | 0x20) == 'j' ? p + 1 : p;
 }

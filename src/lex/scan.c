@@ -273,57 +273,12 @@ read_word(struct hr_scan *scan, struct hr_line *line, struct progress *now,
 }
 
 static const uint8_t *
-skip_digits(const uint8_t *p, const uint8_t *end)
-{
-    while (p < end && (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_')) {
-        p++;
-    }
-    return p;
-}
-
-/* Exactly as long as Python reads it, since a keyword may follow at once:
- * "1if x else 0xfor y" is 1, if, x, else, 0xf, or, y. */
-static const uint8_t *
-skip_number(const uint8_t *p, const uint8_t *end)
-{
-    if (*p == '0' && end - p >= 2) {
-        uint8_t base = p[1] | 0x20;
-        if (base == 'x') {
-            p += 2;
-            while (p < end &&
-                   (hr_bytes_class[*p] == HR_BYTE_DIGIT || *p == '_' ||
-                    (uint8_t)((*p | 0x20) - 'a') < 6)) {
-                p++;
-            }
-            return p;
-        }
-        if (base == 'o' || base == 'b') {
-            return skip_digits(p + 2, end);
-        }
-    }
-    p = skip_digits(p, end);
-    if (p < end && *p == '.') {
-        p = skip_digits(p + 1, end);
-    }
-    if (p < end && (*p | 0x20) == 'e') {
-        const uint8_t *power = p + 1;
-        if (power < end && (*power == '+' || *power == '-')) {
-            power++;
-        }
-        if (power < end && hr_bytes_class[*power] == HR_BYTE_DIGIT) {
-            p = skip_digits(power, end);
-        }
-    }
-    return p < end && (*p | 0x20) == 'j' ? p + 1 : p;
-}
-
-static const uint8_t *
 read_number(struct hr_scan *scan, struct hr_line *line, struct progress *now,
             const uint8_t *p)
 {
     const uint8_t *start = p, *end = scan->end;
 
-    p = skip_number(p, end);
+    p = hr_literal_skip_number(p, end);
     now->hash = hash_word(now->hash, start, (size_t)(p - start), end);
     keep_token(line, scan, HR_TOKEN_OTHER, start, p, 0);
     now->string = STRING_NONE;

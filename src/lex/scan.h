@@ -5,7 +5,7 @@
 #include "bytes.h"
 #include "lex.h"
 
-/* --- literal.c: string literals ---------------------------------------- */
+/* --- literal.c: strings and numbers ------------------------------------ */
 
 enum {
     HR_LITERAL_RAW = 1,
@@ -21,6 +21,9 @@ unsigned hr_literal_prefix(const uint8_t *word, size_t size);
  * adds the line ends in between to *line; NULL when it never closes. */
 const uint8_t *hr_literal_skip(const uint8_t *p, const uint8_t *end,
                                unsigned flags, uint32_t *line);
+
+/* p is at a digit, or at a '.' before one. */
+const uint8_t *hr_literal_skip_number(const uint8_t *p, const uint8_t *end);
 
 /* --- scan.c: logical lines --------------------------------------------- */
 

@@ -13,7 +13,8 @@
  * "status NUMBER LINE".
  *
  * Built as a shared object (-shared), lex_dump_text() gives the same for a
- * text in memory.
+ * text in memory, and lex_resplit() compares hr_lex_resplit() with
+ * hr_lex_split().
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #include "lex.h"
 
 char *lex_dump_text(const char *text, size_t size, int all);
+long lex_resplit(const char *old_text, size_t old_size, const char *text,
+                 size_t size);
 
 static const char *const kinds[] = {
     [HR_BLOCK_DEF] = "def",           [HR_BLOCK_CLASS] = "class",
@@ -72,6 +75,52 @@ dump_text(FILE *out, const char *text, size_t size, int all)
     dump_blocks(out, text, size, &blocks, 0, all);
     fprintf(out, "status %d %u\n", error.status, error.line);
     hr_blocks_clear(&blocks);
+}
+
+static int
+same_block(const struct hr_block *a, const struct hr_block *b)
+{
+    return a->kind == b->kind && a->start == b->start && a->end == b->end &&
+           a->line == b->line && a->end_line == b->end_line &&
+           a->def_line == b->def_line && a->name == b->name &&
+           a->name_len == b->name_len && a->head_end == b->head_end &&
+           a->body == b->body && a->body_line == b->body_line &&
+           a->body_inline == b->body_inline && a->decorated == b->decorated &&
+           a->is_async == b->is_async && a->hash == b->hash &&
+           a->head_hash == b->head_hash && a->raw_hash == b->raw_hash;
+}
+
+/* Split `old`, then `text` from it.  Returns how many blocks were not kept, or
+ * -1 when the result is not what splitting `text` gives, -2 when `old` cannot
+ * be split. */
+long
+lex_resplit(const char *old_text, size_t old_size, const char *text,
+            size_t size)
+{
+    struct hr_blocks old = {0}, again = {0}, afresh = {0};
+    struct hr_lex_error error, other;
+    struct hr_kept kept;
+    long result = -2;
+
+    if (hr_lex_split(old_text, old_size, &old, &error) == HR_LEX_OK) {
+        hr_lex_resplit(old_text, old_size, &old, text, size, &again, &kept,
+                       &error);
+        hr_lex_split(text, size, &afresh, &other);
+        result = (long)again.count - (long)kept.head - (long)kept.tail;
+        if (error.status != other.status || error.line != other.line ||
+            again.count != afresh.count || result < 0) {
+            result = -1;
+        }
+        for (size_t i = 0; result >= 0 && i < again.count; i++) {
+            if (!same_block(&again.items[i], &afresh.items[i])) {
+                result = -1;
+            }
+        }
+    }
+    hr_blocks_clear(&old);
+    hr_blocks_clear(&again);
+    hr_blocks_clear(&afresh);
+    return result;
 }
 
 /* Owned by the caller; free() it. */

@@ -88,6 +88,8 @@ class Splitter:
             ctypes.c_size_t,
             ctypes.c_int,
         ]
+        self.library.lex_resplit.restype = ctypes.c_long
+        self.library.lex_resplit.argtypes = [ctypes.c_char_p, ctypes.c_size_t] * 2
         self.free = ctypes.CDLL(None).free
         self.free.argtypes = [ctypes.c_void_p]
         self.library.hr_lex_encoding.restype = ctypes.c_size_t
@@ -104,6 +106,12 @@ class Splitter:
         self.free(address)
         *lines, status = dumped.split("\n")[:-1]
         return self.parse(lines), tuple(map(int, status.split()[1:]))
+
+    def resplit(self, old, text):
+        """How many blocks of text could not be taken over from old's."""
+        result = self.library.lex_resplit(old, len(old), text, len(text))
+        assert result != -1, (old, text)
+        return result
 
     @staticmethod
     def parse(lines):
@@ -575,6 +583,47 @@ def test_anything_at_all(splitter, text):
         text = text_of(text)
     if re.search(rb"coding[:=]", text) is None:
         agrees(splitter, text)
+
+
+# --- splitting again ----------------------------------------------------------
+
+
+@settings(MUTATED, max_examples=EXAMPLES)
+@given(
+    st.lists(st.sampled_from(SNIPPETS), min_size=1, max_size=3),
+    EDITS,
+    st.sampled_from(["\n", "\n", "\r\n", "\r"]),
+)
+def test_resplit_is_split(splitter, snippets, edits, newline):
+    old = text_of("".join(snippets), newline)
+    text = text_of(mutate("".join(snippets), edits), newline)
+    splitter.resplit(old, text)
+    splitter.resplit(text, old)
+
+
+@settings(MUTATED, max_examples=EXAMPLES // 2)
+@given(st.lists(st.integers(0), min_size=1, max_size=9), EDITS)
+def test_resplit_of_library(splitter, library_pieces, which, edits):
+    pieces = [library_pieces[i % len(library_pieces)] for i in which]
+    old = text_of("".join(pieces))
+    text = text_of(mutate("".join(pieces), edits))
+    splitter.resplit(old, text)
+    splitter.resplit(text, old)
+
+
+def test_resplit_keeps_what_is_far(splitter):
+    lines = [f"def f{i}():§    return {i}§§" for i in range(1000)]
+    old = text_of("".join(lines))
+    for i in [0, 1, 500, 998, 999]:
+        changed = lines[:i] + [lines[i].replace("return", "return  -")] + lines[i + 1 :]
+        assert splitter.resplit(old, text_of("".join(changed))) <= 3
+        changed = lines[:i] + ["import x§", *lines[i:]]
+        assert splitter.resplit(old, text_of("".join(changed))) <= 3
+        changed = lines[:i] + lines[i + 1 :]
+        assert splitter.resplit(old, text_of("".join(changed))) <= 3
+        changed = lines[:i] + ["# c§", *lines[i:]]
+        assert splitter.resplit(old, text_of("".join(changed))) <= 3
+    assert splitter.resplit(old, old) == 0
 
 
 # --- hashes -----------------------------------------------------------------------
