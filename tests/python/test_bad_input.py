@@ -125,7 +125,7 @@ BAD_TEXTS = {
     "truncated_in_function": ("b'X = 2\\ndef f('", "HR101"),
     "truncated_in_string": ('b\'X = 2\\ns = """abc\'', "HR101"),
     "truncated_after_backslash": ("b'X = 2 + \\\\'", "HR101"),
-    "truncated_in_character": ("'X = 2 # \\xe4'.encode()[:-1]", "HR102"),
+    "truncated_in_character": ("'X = \"\\xe4'.encode()[:-1]", "HR101 HR102"),
     "deeply_nested": ("b'X = ' + b'(' * 100_000", ""),
     "deeply_nested_closed": ("b'X = ' + b'[' * 5000 + b']' * 5000", ""),
     "deeply_indented": (

@@ -148,6 +148,7 @@ def run(case, way):
         case = TABLE[name]
         before, setup = case.before, case.setup
     folder = Path(tempfile.mkdtemp(prefix="edits-")).resolve()
+    linecache.clearcache()
     known = set(sys.modules)
     path = list(sys.path)
     engine = None
@@ -181,7 +182,6 @@ def run(case, way):
         for entry in list(sys.path_importer_cache):
             if entry.startswith(str(folder)):
                 del sys.path_importer_cache[entry]
-        linecache.clearcache()
         shutil.rmtree(folder, ignore_errors=True)
 
 
