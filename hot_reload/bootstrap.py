@@ -58,37 +58,38 @@ def setup(params, source, live):
 
 def prepare(source):
     """Make the engine importable. How many seconds a build took, 0.0 without one."""
-    if usable(source):
+    if not missing(source):
         return 0.0
     with one_process_at_a_time():
-        if usable(source):  # another process has built it meanwhile
+        if not missing(source):  # another process has built it meanwhile
             return 0.0
         began = time.monotonic()
         build(source)
-        if not usable(source):
-            raise BuildError("it was installed, but this Python cannot import it")
+        if problem := missing(source):
+            raise BuildError(f"it was installed, but {problem}")
         return time.monotonic() - began
 
 
-def usable(source):
-    """Whether an engine no older than the checkout is installed, and can be imported.
+def missing(source):
+    """Import the engine, if one no older than the checkout is installed; else say why.
 
     Never the uncompiled package of the checkout itself, if that is on sys.path.
     """
     if "hot_reload._core" in sys.modules:
-        return True
+        return None
     importlib.invalidate_caches()
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if Path(entry).resolve() != source]
     try:
-        if number(importlib.metadata.version("hot_reload")) < wanted(source):
-            return False
+        version = importlib.metadata.version("hot_reload")
+        if number(version) < wanted(source):
+            return f"version {version} is older than the extension"
         importlib.import_module("hot_reload._core")
-        return True
-    except ImportError:  # PackageNotFoundError is one
+        return None
+    except ImportError as error:  # PackageNotFoundError is one
         for name in [n for n in sys.modules if n.partition(".")[0] == "hot_reload"]:
             del sys.modules[name]
-        return False
+        return str(error)
     finally:
         sys.path[:] = path
 
