@@ -239,6 +239,9 @@ int hr_trace_stop(struct hr_target *target, struct hr_trace **trace);
 /* 1 when the thread is in a place where no lock of the interpreter's pending
    calls can be held by it. */
 int hr_trace_is_calm(struct hr_trace *trace);
+/* 1 unless it is certain that the thread has nothing to do with the GIL's own
+   lock: neither holds it nor keeps others from giving it back. */
+int hr_trace_is_at_gil(struct hr_trace *trace);
 /* Inside a restartable sequence (rseq)? Then it must not be redirected. */
 int hr_trace_in_sequence(struct hr_trace *trace);
 int hr_trace_syscall(struct hr_trace *trace, long number,

@@ -12,6 +12,13 @@
  * thread, when asked through _PyEval_AddPendingCall, whose fourth parameter
  * came with 3.12.
  *
+ * On 3.13 the latter takes the GIL's mutex, to find the thread to tell.  A
+ * thread that was stopped while it waits for the GIL keeps that mutex from
+ * being given back: glibc's pthread_cond_signal, called with the mutex held,
+ * waits for the earlier sleepers to leave.  (Seen as calls that met their
+ * deadline.)  But then the main thread is about to run, and the queue of the
+ * main thread does as well.
+ *
  * The pages with the text (and the stack of the calls, above it) stay in the
  * target: it is not known when the last reader has left them.
  */
@@ -113,7 +120,9 @@ queue_call(struct hr_trace *trace, struct hr_target *target,
 {
     const struct hr_python *python = &target->python;
     uint64_t run = python->run_string.address, value, interpreter;
-    if (python->minor >= 12 && python->add_pending_call_to.address != 0 &&
+    int any_thread = python->minor == 12 ||
+                     (python->minor > 12 && !hr_trace_is_at_gil(trace));
+    if (any_thread && python->add_pending_call_to.address != 0 &&
         python->interpreter_main.address != 0) {
         if (hr_trace_call(trace, python->interpreter_main.address,
                           room->stack_end, NULL, 0, &interpreter) < 0) {

@@ -272,6 +272,18 @@ hr_trace_is_calm(struct hr_trace *trace)
 }
 
 int
+hr_trace_is_at_gil(struct hr_trace *trace)
+{
+    /* The GIL of the main interpreter is a part of _PyRuntime. */
+    const struct hr_symbol *runtime = &trace->target->python.runtime;
+    uint64_t futex = hr_remote_futex(&trace->saved, trace->at_pc);
+    return !hr_trace_is_calm(trace) || runtime->address == 0 ||
+           futex == (uint64_t)-1 ||
+           (futex >= runtime->address &&
+            futex - runtime->address < runtime->size);
+}
+
+int
 hr_trace_in_sequence(struct hr_trace *trace)
 {
     /* The kernel's and the C library's fixed layouts; see rseq(2). */

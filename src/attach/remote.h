@@ -47,6 +47,10 @@ void hr_remote_set_syscall(struct hr_registers *registers, uint64_t pc,
 void hr_remote_set_call(struct hr_registers *registers, uint64_t function,
                         uint64_t stack, const uint64_t *arguments, int count,
                         uint64_t *slot);
+/* The address that a futex call is about which the thread is in; 0: it is in
+   none. */
+uint64_t hr_remote_futex(const struct hr_registers *registers,
+                         const unsigned char at_pc[4]);
 /* If the thread waits in futex(FUTEX_WAIT), let that return EINTR: 1. */
 int hr_remote_wake_futex(struct hr_registers *registers,
                          const unsigned char at_pc[4]);

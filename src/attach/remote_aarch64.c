@@ -79,6 +79,18 @@ hr_remote_set_call(struct hr_registers *registers, uint64_t function,
     *slot = 0;
 }
 
+uint64_t
+hr_remote_futex(const struct hr_registers *registers,
+                const unsigned char at_pc[4])
+{
+    /* After it has returned, the address is gone from x0: any will do. */
+    if (registers->user.regs[8] != SYS_futex) {
+        return 0;
+    }
+    return memcmp(at_pc, hr_remote_trap, 4) == 0 ? registers->user.regs[0]
+                                                 : (uint64_t)-1;
+}
+
 int
 hr_remote_wake_futex(struct hr_registers *registers,
                      const unsigned char at_pc[4])

@@ -90,6 +90,15 @@ hr_remote_set_call(struct hr_registers *registers, uint64_t function,
     *slot = user->rsp;
 }
 
+uint64_t
+hr_remote_futex(const struct hr_registers *registers,
+                const unsigned char at_pc[4])
+{
+    (void)at_pc;
+    return (int64_t)registers->user.orig_rax == SYS_futex ? registers->user.rdi
+                                                          : 0;
+}
+
 int
 hr_remote_wake_futex(struct hr_registers *registers,
                      const unsigned char at_pc[4])

@@ -177,6 +177,22 @@ TARGETS = {
             thread.join()
         sys.exit(1) if wrong else finish()
     """,
+    # the main thread waits for the GIL nearly always, and in its lock
+    "waiting": """
+        def spin():
+            while not stop:
+                sum(range(100))
+        threads = [threading.Thread(target=spin) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        NAMES = set(globals())
+        ready()
+        while not stop:
+            time.sleep(0)
+        for thread in threads:
+            thread.join()
+        finish()
+    """,
     # system calls that come back every now and then
     "poll": """
         poll = select.poll()
