@@ -7,12 +7,16 @@
  *     table.c    hash table of items that begin with their hash
  *     content.c  read a file safely
  *     tree.c     folders as a tree of path components, kept watched by path
- *     file.c     followed files, and the state that a save takes them through
+ *     path.c     paths, and the names that events are looked up by
+ *     file.c     followed files, and the states that a save takes them through
+ *     look.c     reading a file, comparing, reporting
  *     link.c     the names that a symbolic link goes through
  *     folder.c   live folders: which names count, what is in them now
+ *     descriptor.c  the watches of inotify
  *     inotify.c  backend: events of the kernel
  *     poll.c     backend: looking at regular intervals
- *     watch.c    the public functions
+ *     follow.c   adding and removing
+ *     watch.c    making, freeing, saying; the essay on all of it
  *     wait.c     the wait loop, batches, waking it
  *     fork.c     what a child process needs
  *
@@ -164,10 +168,6 @@ struct hr_node {
 /* What a node has to be watched for. */
 enum { HR_WANT_SELF = 1, HR_WANT_CHILDREN = 2, HR_WANT_CONTENT = 4 };
 
-int hr_path_split(const char *given, char *folder, char *name);
-int hr_path_full(const char *given, char *folder);
-/* 0, or -1 with errno ENAMETOOLONG; `name` may be NULL. */
-int hr_node_path(const struct hr_node *node, const char *name, char *path);
 struct hr_node *hr_node_get(struct hr_watch *w, const char *path);
 struct hr_node *hr_node_find(struct hr_watch *w, const char *path);
 struct hr_node *hr_node_child(struct hr_watch *w, const struct hr_node *parent,
@@ -180,6 +180,13 @@ void hr_node_queue_scan(struct hr_watch *w, struct hr_node *node);
 void hr_tree_recheck(struct hr_watch *w);
 void hr_tree_forget(struct hr_watch *w);
 void hr_tree_rescan(struct hr_watch *w);
+
+/* ---- path.c ----------------------------------------------------------- */
+
+int hr_path_split(const char *given, char *folder, char *name);
+int hr_path_full(const char *given, char *folder);
+/* 0, or -1 with errno ENAMETOOLONG; `name` may be NULL. */
+int hr_node_path(const struct hr_node *node, const char *name, char *path);
 int hr_name_attach(struct hr_watch *w, struct hr_name *name,
                    struct hr_node *node, const char *text);
 void hr_name_detach(struct hr_watch *w, struct hr_name *name);
@@ -259,10 +266,17 @@ void hr_file_note(struct hr_watch *w, struct hr_file *file,
                   enum hr_event event, int64_t now);
 void hr_file_polled(struct hr_watch *w, struct hr_file *file, uint64_t sign,
                     int64_t now);
+int hr_file_given(const struct hr_file *file, char *path);
+void hr_file_leave(struct hr_watch *w, struct hr_file *file);
+void hr_file_enter(struct hr_watch *w, struct hr_file *file,
+                   enum hr_state state, int64_t due);
+void hr_file_settle(struct hr_watch *w, struct hr_file *file);
+
+/* ---- look.c ----------------------------------------------------------- */
+
 int hr_file_adopt(struct hr_watch *w, struct hr_file *file);
 int hr_file_know(struct hr_watch *w, struct hr_file *file, uint64_t hash);
 void hr_file_drop_ready(struct hr_watch *w, struct hr_file *file);
-int hr_file_given(const struct hr_file *file, char *path);
 /* Look at what is due; 1 when there is more to do at once.  Gives the lock
  * up while it reads. */
 int hr_files_look(struct hr_watch *w);
@@ -310,6 +324,20 @@ struct hr_backend {
     /* When collect() must be called although no descriptor is readable. */
     int64_t (*due)(const struct hr_watch *w);
 };
+
+/* ---- descriptor.c ----------------------------------------------------- */
+
+struct hr_wd *hr_wd_find(struct hr_watch *w, int wd);
+void hr_wd_dissolve(struct hr_watch *w, struct hr_wd *entry);
+enum hr_attach hr_wd_attach(struct hr_watch *w, struct hr_node *node,
+                            const char *path, unsigned want);
+enum hr_attach hr_wd_attach_link(struct hr_watch *w, struct hr_node *node,
+                                 const char *path);
+void hr_wd_detach(struct hr_watch *w, struct hr_node *node);
+void hr_wd_detach_link(struct hr_watch *w, struct hr_node *node);
+long hr_inotify_limit(const char *name); /* value of the sysctl, or -1 */
+
+/* ---- inotify.c and poll.c --------------------------------------------- */
 
 extern const struct hr_backend hr_backend_inotify;
 extern const struct hr_backend hr_backend_poll;
@@ -393,6 +421,7 @@ enum {
 };
 
 void hr_watch_open_events(struct hr_watch *w);
+void hr_live_free(struct hr_live *live);
 void hr_lock(struct hr_watch *w);
 void hr_unlock(struct hr_watch *w); /* and says what is to be said */
 /* With the lock held: say it when the lock is released. */

@@ -160,7 +160,8 @@ batch_due(const struct hr_watch *w, int64_t now)
     if (w->ready_count == 0) {
         return HR_NEVER;
     }
-    if (w->lists[HR_NOW].count > 0 || w->hold || w->poll_hurry) {
+    if (w->lists[HR_NOW].count > 0 || w->poll_hurry ||
+        (w->hold && w->lists[HR_FRESH].count > 0)) {
         return latest;
     }
     if (!is_bustling(w, now)) {
@@ -298,7 +299,7 @@ hr_watch_wait(struct hr_watch *w, int timeout_ms, struct hr_batch *batch)
         struct pollfd fds[3];
         nfds_t count = 2;
         int64_t due;
-        int extra;
+        int extra, late = hr_now() >= end;
 
         if (atomic_load(&w->closed)) {
             return HR_WATCH_CLOSED;
@@ -336,7 +337,8 @@ hr_watch_wait(struct hr_watch *w, int timeout_ms, struct hr_batch *batch)
             }
             hr_unlock(w);
         }
-        if (end != HR_NEVER && fds[1].revents == 0 && hr_now() >= end) {
+        /* What came in at the last moment gets one more round. */
+        if (late || (fds[1].revents == 0 && hr_now() >= end)) {
             return HR_WATCH_TIMEOUT;
         }
     }
