@@ -9,7 +9,6 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
-pytest.importorskip("hot_reload._core", exc_type=ImportError)
 pytest.importorskip("gradio", reason="gradio is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="this machine has no Chromium")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hot_reload._core", exc_type=ImportError)
 pytest.importorskip("gradio", reason="gradio is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,6 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from hot_reload.webui import reachable
+
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("extensions", "user_data/extensions")
 
@@ -113,11 +115,6 @@ def webui(request, tmp_path):
     return Webui(tmp_path / "webui", request.param)
 
 
-@pytest.fixture
-def engine():
-    return pytest.importorskip("hot_reload._core", exc_type=ImportError)
-
-
 # With the engine
 
 LIVE_FILE = """
@@ -133,7 +130,7 @@ shared.runs = getattr(shared, "runs", 0) + 1
 ASK = "print('answer:', *chat.generate_reply('hello', {}))\n"
 
 
-def test_both_places(webui, engine):
+def test_both_places(webui):
     (webui.live / "mine.py").write_text(LIVE_FILE)
     output = webui.run(
         "import sys\nfrom modules import chat\n"
@@ -145,7 +142,7 @@ def test_both_places(webui, engine):
     assert "['hot_reload']\nTrue\n" in output
 
 
-def test_a_second_setup_starts_no_second_engine(webui, engine):
+def test_a_second_setup_starts_no_second_engine(webui):
     (webui.live / "mine.py").write_text(LIVE_FILE)
     output = webui.run(
         "import os, hot_reload\nfrom modules import chat\n"
@@ -165,7 +162,7 @@ def test_a_second_setup_starts_no_second_engine(webui, engine):
     assert "answer: No model is loaded. Mine.\n" in output
 
 
-def test_settings_reach_the_engine(webui, engine):
+def test_settings_reach_the_engine(webui):
     output = webui.run(
         "import hot_reload\n"
         "hot_reload.configure = lambda **settings: print(settings)\n"
@@ -178,7 +175,7 @@ def test_settings_reach_the_engine(webui, engine):
     assert f"() {{'live': {webui.live!r}, 'skip': ('script.py', 'utils.py')}}" in output
 
 
-def test_follows_the_webui_s_folder(webui, engine):
+def test_follows_the_webui_s_folder(webui):
     note = "import hot_reload\nhot_reload.start = lambda *roots, **_: print(roots)\n"
     output = webui.run(note + LOAD)
     # `modules` is a link into the demo here, and that is where its sources are.
@@ -196,14 +193,12 @@ def test_follows_the_webui_s_folder(webui, engine):
         ({"public_api": True}, True),
     ],
 )
-def test_reachable(args, expected, engine):
-    from hot_reload.webui import reachable
-
+def test_reachable(args, expected):
     assert reachable(SimpleNamespace(**args)) is expected
     assert reachable(None) is False
 
 
-def test_warns_where_others_can_reach_it(webui, engine):
+def test_warns_where_others_can_reach_it(webui):
     warning = "[HotReload]: others can reach this webui."
     assert warning not in webui.run()
     assert warning in webui.run("shared.args.listen = True\n" + LOAD)
