@@ -1,4 +1,4 @@
-/* Grouping logical lines into blocks; what split.c asks of block.c.  Internal
+/* Grouping logical lines into blocks; what lex.c asks of block.c.  Internal
  * to src/lex. */
 #ifndef HR_BLOCK_H
 #define HR_BLOCK_H

@@ -25,11 +25,14 @@ enum hr_block_kind {
     HR_BLOCK_DEF,        /* def / async def, decorated or not */
     HR_BLOCK_CLASS,
     HR_BLOCK_IMPORT,     /* import ... / from ... import ... (not __future__) */
-    HR_BLOCK_FUTURE,     /* from __future__ import ... */
+    HR_BLOCK_FUTURE,     /* from __future__ import ... (also with more behind a
+                            ';', as it concerns how all else is compiled) */
     HR_BLOCK_ASSIGN,     /* NAME = ..., NAME: T = ..., NAME: T (one plain name
                             as the only target) */
-    HR_BLOCK_STRING,     /* a string literal alone: a docstring when first */
-    HR_BLOCK_COMPOUND,   /* if try for while with match async-for async-with */
+    HR_BLOCK_STRING,     /* a str literal alone (no bytes, f- or t-string), in
+                            parentheses or not: a docstring when first */
+    HR_BLOCK_COMPOUND,   /* if try for while with match async-for async-with;
+                            as a member of a match also case */
     HR_BLOCK_OTHER,      /* any other simple statement(s), also several on one
                             line joined by ';' */
 };
@@ -38,13 +41,17 @@ struct hr_block {
     enum hr_block_kind kind;
     /* Byte offsets into the text.  start is the first byte of the first line
      * of the block (the first decorator's, indentation included), end is
-     * behind the last byte of its last line (newline included, if any). */
+     * behind the last byte of its last line (newline included, if any).  A
+     * member on its parent's header line starts at the parent's body, behind
+     * the ':'.  Where a backslash follows the last token, end is behind the
+     * lines that it joins, while end_line is the last token's. */
     uint32_t start, end;
     uint32_t line, end_line;   /* 1-based, inclusive; as ast's lineno (of the
                                   first decorator) and end_lineno */
     uint32_t def_line;         /* DEF, CLASS: the line of `def`/`class` itself
                                   (ast's lineno of the node); else == line */
-    uint32_t name, name_len;   /* DEF, CLASS, ASSIGN: the identifier; else 0 */
+    uint32_t name, name_len;   /* DEF, CLASS, ASSIGN: the identifier as it is
+                                  written (Python applies NFKC); else 0 */
     uint32_t head_end;         /* DEF, CLASS, COMPOUND: offset behind the ':'
                                   that ends the (first) header; else end */
     uint32_t body;             /* offset of the first byte of the first body
@@ -57,8 +64,9 @@ struct hr_block {
     uint8_t is_async;
     /* Hashes of the meaning-bearing tokens: comments, blank lines, the
      * whitespace between tokens and the absolute depth of indentation do not
-     * count; relative indentation, strings and every token do.  Equal blocks
-     * at different lines have equal hashes. */
+     * count, nor does which of LF, CR and CRLF ends lines; the levels of
+     * indentation, strings and every token do.  Equal blocks at different
+     * lines have equal hashes. */
     uint64_t hash;             /* the whole block */
     uint64_t head_hash;        /* DEF, CLASS: decorators and header; else hash */
     /* The exact bytes of the block's lines (with comments), so that "nothing

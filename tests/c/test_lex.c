@@ -394,6 +394,26 @@ test_resplit(void)
     check_kept("if a: b\nelse: c\nd\n", "if a: b\nx\nelse: c\nd\n", 0, 1);
 }
 
+/* What no released Python that the tests run on takes yet (3.14). */
+static void
+test_newest_syntax(void)
+{
+    struct split s =
+        split("x = t'{a['b']!r:>{w}}{{' rt'\\{c}' Tr'''{\n'}'\n}'''\n"
+              "try: a\nexcept B, C: d\nexcept* E, F:\n  g\n"
+              "t'doc'\n"
+              "x: t'{y}' = t\"{t'{\"'\"}'}\"\n");
+    CHECK_EQ_INT(s.error.status, HR_LEX_OK);
+    CHECK_EQ_INT(s.blocks.count, 4);
+    CHECK_EQ_INT(s.blocks.items[0].kind, HR_BLOCK_ASSIGN);
+    CHECK_EQ_INT(s.blocks.items[0].end_line, 3);
+    CHECK_EQ_INT(s.blocks.items[1].kind, HR_BLOCK_COMPOUND);
+    CHECK_EQ_INT(s.blocks.items[1].end_line, 7);
+    CHECK_EQ_INT(s.blocks.items[2].kind, HR_BLOCK_OTHER);
+    CHECK_EQ_INT(s.blocks.items[3].kind, HR_BLOCK_ASSIGN);
+    drop(&s);
+}
+
 static void
 test_encoding(void)
 {
@@ -430,6 +450,7 @@ main(void)
     RUN(test_nesting_is_bounded);
     RUN(test_errors);
     RUN(test_resplit);
+    RUN(test_newest_syntax);
     RUN(test_encoding);
     return check_done();
 }
