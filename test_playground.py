@@ -13,7 +13,8 @@ def test_generator(question, original_question, state, *args, **kwargs):
     yield f"{original_question}, you say? I could go on about that for hours."
 
 
-# From the next message on, this answers:
+# From the next message on, this answers. (For a model that llama.cpp or ExLlamaV3 runs,
+# the webui calls generate_reply_custom instead: replace that one.)
 # replace(modules.text_generation, generate_reply_HF, test_generator)
 
 # And this gives the model its voice back:
