@@ -100,6 +100,9 @@ def start(*roots, live=None, skip=()):
             raise NotADirectoryError(
                 f"start: {folder} is no folder; create it, or name another"
             )
+    limit = _os.environ.get("HOT_RELOAD_TIME_LIMIT", "")
+    if limit.isdigit():
+        _core.set("time_limit", int(limit))
     _core.start(_paths(roots), live, ("__init__.py", *skip))
 
 

@@ -18,6 +18,7 @@
 struct hr_journal;
 struct hr_run;
 struct hr_engine;
+struct hr_source;
 
 /* A line of the log is one sentence behind this prefix. */
 #define HR_PREFIX "[HotReload]: "
@@ -41,7 +42,9 @@ struct hr_state {
     unsigned long run_thread; /* whose run it is */
     long next_revision, next_run;
     int fork_locked;
-    struct hr_engine *engine; /* owned, or NULL while not started */
+    struct hr_engine *engine;  /* owned, or NULL while not started */
+    struct hr_source *sources; /* owned: list of followed files */
+    size_t source_count;
 };
 
 /* When a save went through the stages, CLOCK_MONOTONIC in nanoseconds. */
@@ -89,6 +92,9 @@ int hr_function_prepare(PyObject *f, PyObject *holder);
 void hr_function_exchange(PyObject *f, PyObject *holder);
 /* Tell function watchers and audit hooks of a commit, after it. */
 void hr_function_notify(PyObject *f);
+/* The code and dict of a holder, before it is used. */
+void hr_function_set_code(PyObject *holder, PyObject *code);
+void hr_function_share_dict(PyObject *holder, PyObject *f);
 /* Release a holder whose body may still be running; steals the reference. */
 void hr_function_retire(struct hr_state *st, PyObject *holder);
 /* Let go of the retired bodies that run no more; `fully`: walk the heap. */
@@ -146,6 +152,13 @@ void hr_journal_peek(struct hr_journal *j, enum hr_place place,
 /* Plan `value` for every place of one kind that `other` has changed. */
 int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                           enum hr_place place, PyObject *value);
+int hr_journal_update_dict(struct hr_journal *j, PyObject *dict,
+                           PyObject *copy);
+int hr_journal_append(struct hr_journal *j, struct hr_journal *more);
+int hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner);
+/* The i-th swap's owner and value (borrowed) when it is of that kind. */
+int hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
+                   PyObject **owner, PyObject **value);
 /* Exchange all: commits a fresh journal, takes back a committed one.  Runs no
  * Python code.  -1 only when memory ran out or a class refused its bases, and
  * then nothing has changed. */
@@ -212,6 +225,8 @@ extern PyType_Spec hr_patch_spec;
  * replacement; `owner` (NULL: any) tells replacements used twice apart.
  * Borrowed, or NULL without an exception. */
 hr_patch *hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func);
+/* The active patch that replaces exactly this function. */
+hr_patch *hr_patch_find_exact(struct hr_state *st, PyObject *func);
 /* Put a plan in force for a patch, in place of what is; steals j (NULL:
  * back to the original). */
 int hr_patch_commit(struct hr_state *st, hr_patch *patch, struct hr_journal *j,
@@ -263,6 +278,7 @@ int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
                          const char *kind, PyObject *module,
                          PyObject *qualname, long line, PyObject *code,
                          PyObject *sentence);
+int hr_revision_is_syntax_error(hr_revision *r);
 /* The list of the revisions that were taken back. */
 PyObject *hr_revision_undo(struct hr_state *st, long count);
 PyObject *hr_revision_describe_exception(void);
@@ -301,6 +317,11 @@ int hr_schedule_sync(struct hr_state *st, double timeout);
 PyObject *hr_schedule_apply(struct hr_state *st, PyObject *paths);
 int hr_schedule_before_fork(struct hr_state *st);
 int hr_schedule_after_fork(struct hr_state *st, int in_child);
+/* Watch a followed file; text is what runs now. */
+int hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
+                      size_t size);
+PyObject *hr_schedule_roots(struct hr_state *st); /* borrowed, or NULL */
+int hr_schedule_is_live(struct hr_state *st, const char *path);
 int hr_schedule_add_status(struct hr_state *st, PyObject *dict);
 
 #endif /* HR_CORE_H */

@@ -109,6 +109,27 @@ error:
     return NULL;
 }
 
+void
+hr_function_set_code(PyObject *holder, PyObject *code)
+{
+    PyFunctionObject *f = AS_FUNCTION(holder);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyFunction_SetVectorcall(f, f->vectorcall);
+    /* As MAKE_FUNCTION does. */
+    f->func_version = ((PyCodeObject *)code)->co_version;
+#elif defined(HR_FUNCTION_HAS_VERSION)
+    f->func_version = 0;
+#endif
+    Py_SETREF(f->func_code, Py_NewRef(code));
+}
+
+void
+hr_function_share_dict(PyObject *holder, PyObject *f)
+{
+    Py_XSETREF(AS_FUNCTION(holder)->func_dict,
+               Py_XNewRef(AS_FUNCTION(f)->func_dict));
+}
+
 /* -- Exchange ------------------------------------------------------------- */
 
 void

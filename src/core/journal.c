@@ -86,6 +86,60 @@ hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
     }
 }
 
+/* The dict as the journal will leave it, in a copy. */
+int
+hr_journal_update_dict(struct hr_journal *j, PyObject *dict, PyObject *copy)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        struct hr_swap *s = &j->swaps[i];
+        if (s->place == HR_PLACE_DICT && s->owner == dict &&
+            s->value != NULL && PyDict_SetItem(copy, s->key, s->value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Both are committed: `j` takes the swaps of `more`, which is left empty. */
+int
+hr_journal_append(struct hr_journal *j, struct hr_journal *more)
+{
+    size_t count = j->count + more->count;
+    if (more->count == 0) {
+        return 0;
+    }
+    struct hr_swap *swaps = PyMem_Realloc(j->swaps, count * sizeof *swaps);
+    if (swaps == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(swaps + j->count, more->swaps, more->count * sizeof *swaps);
+    j->swaps = swaps;
+    j->count = j->capacity = count;
+    more->count = 0;
+    return 0;
+}
+
+int
+hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner)
+{
+    for (size_t i = 0; j != NULL && i < j->count; i++) {
+        if (j->swaps[i].place == place && j->swaps[i].owner == owner) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
+               PyObject **owner, PyObject **value)
+{
+    *owner = j->swaps[i].owner;
+    *value = j->swaps[i].value;
+    return j->swaps[i].place == place;
+}
+
 int
 hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                       enum hr_place place, PyObject *value)

@@ -1,7 +1,7 @@
 /* The module hot_reload._core: its functions, types and state.  The only file
  * that knows all the others; it has no logic of its own.
  */
-#include "core.h"
+#include "code.h"
 
 /* -- Settings ------------------------------------------------------------- */
 
@@ -262,6 +262,24 @@ core_engine_status(PyObject *module, PyObject *Py_UNUSED(ignored))
     return dict;
 }
 
+PyDoc_STRVAR(
+    find_spec_doc,
+    "find_spec(name, path=None, target=None)\n--\n\n"
+    "The module is itself a finder of sys.meta_path: it asks the others, and\n"
+    "keeps the text of what is imported from a followed folder.");
+
+static PyObject *
+core_find_spec(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"fullname", "path", "target", NULL};
+    PyObject *name, *path = Py_None, *target = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:find_spec", names,
+                                     &name, &path, &target)) {
+        return NULL;
+    }
+    return hr_source_find_spec(hr_state_of(module), name, path, target);
+}
+
 static PyObject *
 core_before_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -308,6 +326,8 @@ static PyMethodDef methods[] = {
     {"on_revision", core_on_revision, METH_O, on_revision_doc},
     {"engine_status", core_engine_status, METH_NOARGS, engine_status_doc},
     {"set", core_set, METH_VARARGS, set_doc},
+    {"find_spec", (PyCFunction)(void (*)(void))core_find_spec,
+     METH_VARARGS | METH_KEYWORDS, find_spec_doc},
     {"before_fork", core_before_fork, METH_NOARGS, NULL},
     {"after_fork", core_after_fork, METH_O, NULL},
     {"retired", core_retired, METH_NOARGS,
@@ -416,6 +436,7 @@ static void
 core_free(void *module)
 {
     (void)core_clear((PyObject *)module);
+    hr_source_free_all(hr_state_of((PyObject *)module));
 }
 
 static PyModuleDef_Slot slots[] = {

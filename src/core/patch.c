@@ -60,6 +60,18 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
     return NULL;
 }
 
+hr_patch *
+hr_patch_find_exact(struct hr_state *st, PyObject *func)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
+        hr_patch *p = (hr_patch *)PyList_GET_ITEM(st->patches, i);
+        if (p->before == func) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
 struct hr_run *
 hr_patch_run(struct hr_state *st)
 {

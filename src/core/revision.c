@@ -96,6 +96,13 @@ hr_revision_add_edit(struct hr_state *st, PyObject *revision, const char *kind,
     return status;
 }
 
+int
+hr_revision_is_syntax_error(hr_revision *r)
+{
+    return r->error != NULL && PyUnicode_Check(r->error) &&
+           strncmp(PyUnicode_AsUTF8(r->error), "HR101", 5) == 0;
+}
+
 /* -- Revision ------------------------------------------------------------- */
 
 PyObject *

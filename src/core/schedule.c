@@ -13,7 +13,7 @@
  * exceptions and tracing are not ours.  Before the interpreter finalizes,
  * atexit stops and joins both threads; after a fork the child makes them anew.
  */
-#include "core.h"
+#include "code.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,9 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lex/lex.h"
-
-#define STUCK_S 1 /* a run longer than this may be interrupted */
+#define STUCK_S 1       /* a run longer than this may be interrupted */
+#define TIME_LIMIT_S 10 /* for changed statements of sources */
 #define STUCK_POLL_MS 100
 #define JOIN_S 2           /* stop() waits this long for a stuck run */
 #define DOUBT_NS 150000000 /* WATCHING.md, rule 3 */
@@ -51,10 +50,16 @@ struct hr_engine {
     /* guard, under mutex */
     unsigned long busy; /* number of the run in progress; 0: none */
     unsigned long runs;
-    char *busy_path; /* owned */
-    struct timespec busy_since;
+    char *busy_path;  /* owned */
+    int busy_limited; /* it may not take longer than the limit */
+    unsigned long busy_thread;
 
+    struct hr_batch held; /* sources that did not compile, for a moment */
+    int64_t held_until;
+
+    long time_limit;                  /* in seconds */
     PyObject *roots, *folders, *skip; /* owned: lists of str */
+    PyObject *applied; /* owned: {path: hash} of live files that apply() ran */
 };
 
 /* -- Batch lock ----------------------------------------------------------- */
@@ -100,12 +105,13 @@ unlock_batch(struct hr_engine *e)
 /* -- Guard ---------------------------------------------------------------- */
 
 static void
-begin_run(struct hr_engine *e, const char *path)
+begin_run(struct hr_engine *e, const char *path, int limited)
 {
     pthread_mutex_lock(&e->mutex);
     free(e->busy_path);
     e->busy_path = strdup(path);
-    clock_gettime(CLOCK_REALTIME, &e->busy_since);
+    e->busy_limited = limited;
+    e->busy_thread = PyThread_get_thread_ident();
     e->busy = ++e->runs;
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
@@ -169,7 +175,7 @@ interrupt_run(struct hr_engine *e)
         return;
     }
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyThreadState_SetAsyncExc(e->thread_id, e->st->interrupted);
+    PyThreadState_SetAsyncExc(e->busy_thread, e->st->interrupted);
     PyGILState_Release(gil);
 }
 
@@ -186,19 +192,31 @@ say_stuck(struct hr_engine *e, const char *path)
     PyGILState_Release(gil);
 }
 
+/* Changed statements of a source may not run longer than this. */
+static int64_t
+time_limit_ns(struct hr_engine *e)
+{
+    return (int64_t)e->time_limit * 1000000000;
+}
+
 /* A run that takes long: until it ends, look whether its file is saved. */
 static void
 watch_stuck_run(struct hr_engine *e, unsigned long run)
 {
     char *path = e->busy_path ? strdup(e->busy_path) : NULL;
+    int64_t limit = e->busy_limited ? time_limit_ns(e) : INT64_MAX;
     pthread_mutex_unlock(&e->mutex);
     struct stamp before = get_stamp(path);
+    limit = limit == INT64_MAX ? limit
+                               : hr_clock_ns(CLOCK_MONOTONIC) + limit -
+                                     STUCK_S * 1000000000LL;
     say_stuck(e, path != NULL ? path : "a live file");
     pthread_mutex_lock(&e->mutex);
     while (wait_while_busy(e, run, STUCK_POLL_MS)) {
         int stop = atomic_load(&e->stopping);
         pthread_mutex_unlock(&e->mutex);
-        if (stop || !is_same_stamp(before, get_stamp(path))) {
+        if (stop || !is_same_stamp(before, get_stamp(path)) ||
+            hr_clock_ns(CLOCK_MONOTONIC) >= limit) {
             interrupt_run(e);
         }
         if (stop) {
@@ -233,36 +251,199 @@ guard_main(void *arg)
 
 /* -- A batch -------------------------------------------------------------- */
 
+/* How a batch is handled. */
+enum mode {
+    MODE_SAVED,    /* by the engine's thread; may be looked at again */
+    MODE_FINAL,    /* the same, for the last time */
+    MODE_STARTING, /* a live file at start */
+    MODE_APPLY,    /* by apply() */
+};
+
+static int
+report(struct hr_state *st, hr_revision *r)
+{
+    long us = (long)((r->live_ns - r->saved_ns) / 1000);
+    Py_ssize_t n = PyList_GET_SIZE(r->edits);
+    PyObject *first = PyList_GET_ITEM(r->files, 0);
+    Py_ssize_t more = PyList_GET_SIZE(r->files) - 1;
+    if (r->ok) {
+        hr_log(st, HR_SAY_INFO,
+               "revision %ld: %U%s, %zd edits in %ld.%03ld ms", r->id, first,
+               more > 0 ? " and others" : "", n, us / 1000, us % 1000);
+    }
+    else {
+        hr_log(st, HR_SAY_ERROR, "%U%s was refused, nothing was changed: %U",
+               first, more > 0 ? " and others" : "",
+               r->error ? r->error : Py_None);
+    }
+    return 0;
+}
+
+/* Is this a save that changes something, of a file that is followed? */
+static int
+is_wanted(struct hr_engine *e, struct hr_change *c)
+{
+    struct hr_source *s = hr_source_find(e->st, c->path);
+    if (c->live || s == NULL) {
+        return 0;
+    }
+    if (c->kind == HR_CHANGE_DELETED) {
+        hr_log(e->st, HR_SAY_INFO,
+               "%s was deleted; what was imported from it stays", c->path);
+        return 0;
+    }
+    return c->kind == HR_CHANGE_REFUSED || hr_source_differs(s, c->hash);
+}
+
+/* All sources of a batch are one revision.  NULL with *hold 1: not whole yet.
+ * NULL without an exception when there was nothing to do. */
+static PyObject *
+handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
+               const struct hr_moment *moment, enum mode mode, int *hold)
+{
+    struct hr_state *st = e->st;
+    struct hr_change *wanted = PyMem_Calloc(count, sizeof *wanted);
+    size_t n = 0;
+    if (wanted == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_wanted(e, &changes[i])) {
+            wanted[n++] = changes[i];
+        }
+    }
+    PyObject *revision = n > 0 ? hr_revision_new(st) : NULL;
+    if (revision != NULL) {
+        hr_revision *r = (hr_revision *)revision;
+        r->saved_ns = wanted[0].event_ns;
+        r->ready_ns = moment->ready_ns;
+        r->gil_ns = moment->gil_ns;
+        begin_run(e, wanted[0].path, 1);
+        int status = hr_plan_run(st, revision, wanted, n);
+        end_run(e);
+        if (status == 0 && mode == MODE_SAVED && !r->ok &&
+            hr_revision_is_syntax_error(r) &&
+            hr_clock_ns(CLOCK_MONOTONIC) - r->saved_ns < DOUBT_NS) {
+            *hold = 1;
+            Py_CLEAR(revision);
+        }
+        else if (status < 0 || hr_revision_keep(st, revision) < 0) {
+            Py_CLEAR(revision);
+        }
+        else {
+            for (size_t i = 0; r->ok && i < n; i++) {
+                hr_source_seen(hr_source_find(st, wanted[i].path),
+                               wanted[i].hash);
+                if (mode == MODE_APPLY) {
+                    (void)hr_watch_add_file(e->watch, wanted[i].path,
+                                            wanted[i].text, wanted[i].size);
+                }
+            }
+            report(st, r);
+            hr_revision_announce(st, revision);
+        }
+    }
+    PyMem_Free(wanted);
+    return revision;
+}
+
+static PyObject *
+handle_live(struct hr_engine *e, struct hr_change *c,
+            const struct hr_moment *moment, enum mode mode)
+{
+    struct hr_moment m = *moment;
+    if (c->kind == HR_CHANGE_REFUSED) {
+        hr_log(e->st, HR_SAY_ERROR, "%s", c->error);
+        return NULL;
+    }
+    m.saved_ns = c->event_ns;
+    begin_run(e, c->path, 0);
+    PyObject *revision = hr_live_run(e->st, c->path, c->text, c->size, &m,
+                                     mode == MODE_STARTING);
+    end_run(e);
+    return revision;
+}
+
 /* With the batch lock and the GIL.  The revision of the last file, or NULL
  * when there was nothing; never with an exception. */
 static PyObject *
 handle(struct hr_engine *e, struct hr_change *changes, size_t count,
-       const struct hr_moment *moment, int starting)
+       const struct hr_moment *moment, enum mode mode, int *hold)
 {
-    struct hr_state *st = e->st;
-    PyObject *last = NULL;
+    PyObject *last = handle_sources(e, changes, count, moment, mode, hold);
+    if (PyErr_Occurred()) {
+        hr_log_exception(e->st, "a batch of saves could not be handled");
+    }
     for (size_t i = 0; i < count; i++) {
-        struct hr_change *c = &changes[i];
-        PyObject *revision = NULL;
-        if (c->kind == HR_CHANGE_REFUSED) {
-            hr_log(st, HR_SAY_ERROR, "%s", c->error);
+        if (!changes[i].live) {
             continue;
         }
-        if (!c->live) {
-            continue;
+        PyObject *revision = handle_live(e, &changes[i], moment, mode);
+        if (revision != NULL) {
+            Py_XSETREF(last, revision);
         }
-        struct hr_moment m = *moment;
-        m.saved_ns = c->event_ns;
-        begin_run(e, c->path);
-        revision = hr_live_run(st, c->path, c->text, c->size, &m, starting);
-        end_run(e);
-        if (revision == NULL) {
-            hr_log_exception(st, "%s could not be handled", c->path);
-            continue;
+        else if (PyErr_Occurred()) {
+            hr_log_exception(e->st, "%s could not be handled",
+                             changes[i].path);
         }
-        Py_XSETREF(last, revision);
     }
     return last;
+}
+
+/* -- Files that were not whole -------------------------------------------- */
+
+/* Keep the sources of a batch for one more look; takes them out of it. */
+static void
+hold_batch(struct hr_engine *e, struct hr_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct hr_change *c = &batch->changes[i];
+        if (c->live) {
+            continue;
+        }
+        struct hr_change *held =
+            realloc(e->held.changes, (e->held.count + 1) * sizeof *held);
+        if (held == NULL) {
+            return;
+        }
+        e->held.changes = held;
+        held[e->held.count++] = *c;
+        memset(c, 0, sizeof *c);
+    }
+    e->held_until = hr_clock_ns(CLOCK_MONOTONIC) + DOUBT_NS;
+}
+
+/* Put what is held in front of a batch; newer saves of a file win. */
+static void
+merge_held(struct hr_engine *e, struct hr_batch *batch)
+{
+    size_t count = 0;
+    if (e->held.count == 0) {
+        return;
+    }
+    struct hr_change *all = calloc(e->held.count + batch->count, sizeof *all);
+    if (all == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < e->held.count; i++) {
+        int newer = 0;
+        for (size_t k = 0; k < batch->count; k++) {
+            newer |=
+                strcmp(batch->changes[k].path, e->held.changes[i].path) == 0;
+        }
+        if (!newer) {
+            all[count++] = e->held.changes[i];
+            memset(&e->held.changes[i], 0, sizeof *all);
+        }
+    }
+    memcpy(all + count, batch->changes, batch->count * sizeof *all);
+    count += batch->count;
+    batch->count = 0;
+    hr_batch_clear(batch);
+    hr_batch_clear(&e->held);
+    batch->changes = all;
+    batch->count = count;
 }
 
 /* -- The engine's thread -------------------------------------------------- */
@@ -284,7 +465,7 @@ is_whole(void *arg, const char *path, const char *text, size_t size)
 static void
 serve_sync(struct hr_engine *e)
 {
-    if (!hr_watch_idle(e->watch)) {
+    if (e->held.count > 0 || !hr_watch_idle(e->watch)) {
         return;
     }
     pthread_mutex_lock(&e->mutex);
@@ -302,6 +483,37 @@ has_tickets(struct hr_engine *e)
     return any;
 }
 
+/* In milliseconds, for hr_watch_wait(). */
+static int
+get_timeout(struct hr_engine *e)
+{
+    if (e->held.count > 0) {
+        int64_t left = e->held_until - hr_clock_ns(CLOCK_MONOTONIC);
+        return left <= 0 ? 0 : (int)(left / 1000000) + 1;
+    }
+    return has_tickets(e) ? 2 : -1;
+}
+
+/* Live files that apply() has run already with this content. */
+static void
+drop_applied(struct hr_engine *e, struct hr_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct hr_change *c = &batch->changes[i];
+        PyObject *hash = c->path && c->live
+                             ? PyDict_GetItemString(e->applied, c->path)
+                             : NULL;
+        if (hash != NULL) {
+            int same = PyLong_AsUnsignedLongLong(hash) == c->hash;
+            (void)PyDict_DelItemString(e->applied, c->path);
+            if (same) {
+                c->live = 0;
+            }
+        }
+        PyErr_Clear();
+    }
+}
+
 static void *
 thread_main(void *arg)
 {
@@ -312,24 +524,36 @@ thread_main(void *arg)
 
     while (!atomic_load(&e->stopping)) {
         struct hr_batch batch = {NULL, 0, 0};
-        int timeout = has_tickets(e) ? 2 : -1;
+        int timeout = get_timeout(e);
         enum hr_watch_result r = hr_watch_wait(e->watch, timeout, &batch);
         if (r == HR_WATCH_CLOSED || atomic_load(&e->stopping)) {
             hr_batch_clear(&batch);
             break;
         }
-        if (r == HR_WATCH_BATCH) {
+        int due =
+            e->held.count > 0 && hr_clock_ns(CLOCK_MONOTONIC) >= e->held_until;
+        if (r == HR_WATCH_BATCH || due) {
             struct hr_moment m = {.ready_ns = batch.ready_ns};
+            int hold = 0;
+            merge_held(e, &batch);
+            if (m.ready_ns == 0) {
+                m.ready_ns = hr_clock_ns(CLOCK_MONOTONIC);
+            }
             (void)lock_batch(e, -1);
             hr_gil_take(ts);
             m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
             if (!atomic_load(&e->stopping)) {
+                drop_applied(e, &batch);
                 PyObject *revision =
-                    handle(e, batch.changes, batch.count, &m, 0);
+                    handle(e, batch.changes, batch.count, &m,
+                           due ? MODE_FINAL : MODE_SAVED, &hold);
                 Py_XDECREF(revision);
             }
             ts = PyEval_SaveThread();
             unlock_batch(e);
+            if (hold) {
+                hold_batch(e, &batch);
+            }
         }
         hr_batch_clear(&batch);
         if (has_tickets(e)) {
@@ -410,6 +634,11 @@ new_engine(struct hr_state *st)
     e->roots = PyList_New(0);
     e->folders = PyList_New(0);
     e->skip = PyList_New(0);
+    e->applied = PyDict_New();
+    e->time_limit = hr_setting(st, "time_limit");
+    if (e->time_limit <= 0) {
+        e->time_limit = TIME_LIMIT_S;
+    }
     struct hr_watch_options options = {
         .say = say, .say_arg = e, .whole = is_whole, .whole_arg = e};
     options.force_poll = (int)hr_setting(st, "force_poll");
@@ -429,6 +658,8 @@ free_engine(struct hr_engine *e)
     pthread_cond_destroy(&e->changed);
     pthread_mutex_destroy(&e->mutex);
     free(e->busy_path);
+    hr_batch_clear(&e->held);
+    Py_XDECREF(e->applied);
     Py_XDECREF(e->roots);
     Py_XDECREF(e->folders);
     Py_XDECREF(e->skip);
@@ -465,6 +696,10 @@ hr_schedule_stop(struct hr_state *st)
         return -1;
     }
     st->engine = NULL;
+    if (hr_source_install(st, 0) < 0) {
+        PyErr_Clear();
+    }
+    hr_source_free_all(st);
     atomic_store(&e->stopping, 1);
     hr_watch_close(e->watch);
     int ended = 1;
@@ -547,24 +782,64 @@ list_live_files(struct hr_engine *e, const char *folder, size_t *n)
     return names;
 }
 
-/* Read one file as the watcher does, and handle it.  The revision or None. */
-static PyObject *
-run_path(struct hr_engine *e, const char *path, int live, int starting)
+/* Is the file directly in a live folder, and a live file? */
+static int
+is_live_path(struct hr_engine *e, const char *path)
 {
-    struct hr_change c = {.path = (char *)path, .live = live};
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || !is_live_name(e, slash + 1)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->folders); i++) {
+        const char *folder = PyUnicode_AsUTF8(PyList_GET_ITEM(e->folders, i));
+        if (folder != NULL && strlen(folder) == (size_t)(slash - path) &&
+            strncmp(folder, path, (size_t)(slash - path)) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Read files as the watcher does, and handle them.  A new reference; NULL
+ * without an exception when there was nothing to do. */
+static PyObject *
+run_paths(struct hr_engine *e, char *const *paths, size_t count,
+          enum mode mode)
+{
+    struct hr_change *changes = PyMem_Calloc(count, sizeof *changes);
     struct hr_moment m;
-    PyObject *result = NULL;
+    int hold = 0;
+    if (changes == NULL) {
+        return PyErr_NoMemory();
+    }
+    for (size_t i = 0; i < count; i++) {
+        changes[i].path = paths[i];
+        changes[i].live = is_live_path(e, paths[i]);
+    }
     Py_BEGIN_ALLOW_THREADS
-    c.event_ns = hr_clock_ns(CLOCK_MONOTONIC);
-    hr_watch_read(path, 0, &c);
+    for (size_t i = 0; i < count; i++) {
+        changes[i].event_ns = hr_clock_ns(CLOCK_MONOTONIC);
+        hr_watch_read(paths[i], 0, &changes[i]);
+    }
     (void)lock_batch(e, -1);
     Py_END_ALLOW_THREADS
-    m.saved_ns = c.event_ns;
+    m.saved_ns = changes[0].event_ns;
     m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
-    result = handle(e, &c, 1, &m, starting);
+    for (size_t i = 0; i < count && mode == MODE_APPLY; i++) {
+        PyObject *hash = PyLong_FromUnsignedLongLong(changes[i].hash);
+        if (changes[i].live && hash != NULL) {
+            (void)PyDict_SetItemString(e->applied, paths[i], hash);
+        }
+        Py_XDECREF(hash);
+        PyErr_Clear();
+    }
+    PyObject *result = handle(e, changes, count, &m, mode, &hold);
     unlock_batch(e);
-    free(c.text);
-    free(c.error);
+    for (size_t i = 0; i < count; i++) {
+        free(changes[i].text);
+        free(changes[i].error);
+    }
+    PyMem_Free(changes);
     return result;
 }
 
@@ -596,7 +871,8 @@ add_live_folder(struct hr_engine *e, PyObject *folder)
     for (size_t i = 0; i < n; i++) {
         PyObject *file = PyBytes_FromFormat("%s/%s", path, names[i]);
         if (file != NULL) {
-            Py_XDECREF(run_path(e, PyBytes_AS_STRING(file), 1, 1));
+            char *at = PyBytes_AS_STRING(file);
+            Py_XDECREF(run_paths(e, &at, 1, MODE_STARTING));
             Py_DECREF(file);
         }
         PyErr_Clear();
@@ -650,7 +926,7 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
             return -1;
         }
     }
-    return 0;
+    return hr_source_install(st, 1) < 0 ? -1 : hr_source_adopt(st);
 }
 
 /* -- sync, apply ---------------------------------------------------------- */
@@ -700,55 +976,97 @@ hr_schedule_sync(struct hr_state *st, double timeout)
     return done;
 }
 
-/* Is the file directly in a live folder, and a live file? */
+/* Is there anything that the engine can do with this file? */
 static int
-is_live_path(struct hr_engine *e, const char *path)
+is_known(struct hr_engine *e, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || !is_live_name(e, slash + 1)) {
-        return 0;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->folders); i++) {
-        const char *folder = PyUnicode_AsUTF8(PyList_GET_ITEM(e->folders, i));
-        if (folder != NULL && strlen(folder) == (size_t)(slash - path) &&
-            strncmp(folder, path, (size_t)(slash - path)) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return is_live_path(e, path) || hr_source_find(e->st, path) != NULL;
 }
 
 PyObject *
 hr_schedule_apply(struct hr_state *st, PyObject *paths)
 {
     struct hr_engine *e = st->engine;
-    PyObject *last = NULL;
+    PyObject *last = NULL, *encoded = PyList_New(0);
+    Py_ssize_t count = 0;
+    char **known =
+        PyMem_Calloc((size_t)PyTuple_GET_SIZE(paths) + 1, sizeof *known);
+    if (encoded == NULL || known == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
     if (e == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "apply: the engine is not running; call "
                         "hot_reload.start() first");
-        return NULL;
+        goto done;
+    }
+    if (hr_source_adopt(st) < 0) {
+        goto done;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(paths); i++) {
         PyObject *bytes =
             PyUnicode_EncodeFSDefault(PyTuple_GET_ITEM(paths, i));
-        if (bytes == NULL) {
-            Py_XDECREF(last);
-            return NULL;
+        if (bytes == NULL || PyList_Append(encoded, bytes) < 0) {
+            Py_XDECREF(bytes);
+            goto done;
         }
-        const char *path = PyBytes_AS_STRING(bytes);
-        PyObject *revision = run_path(e, path, is_live_path(e, path), 0);
         Py_DECREF(bytes);
-        if (revision != NULL) {
-            Py_XSETREF(last, revision);
+        if (is_known(e, PyBytes_AS_STRING(bytes))) {
+            known[count++] = PyBytes_AS_STRING(bytes);
         }
     }
-    if (last == NULL) {
+    if (count == 0) {
         PyErr_SetString(PyExc_ValueError,
                         "apply: none of these files is a live file or the "
-                        "source of a followed module");
+                        "source of a followed module; name files under the "
+                        "folders given to start(), that are imported");
+        goto done;
     }
+    last = run_paths(e, known, (size_t)count, MODE_APPLY);
+    if (last == NULL && !PyErr_Occurred()) {
+        /* Nothing differs from what runs: a revision of no edits. */
+        last = hr_revision_new(st);
+        if (last != NULL) {
+            ((hr_revision *)last)->ok = 1;
+            ((hr_revision *)last)->id = st->next_revision;
+        }
+    }
+done:
+    PyMem_Free(known);
+    Py_XDECREF(encoded);
     return last;
+}
+
+/* -- For source.c --------------------------------------------------------- */
+
+int
+hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
+                  size_t size)
+{
+    if (st->engine == NULL) {
+        return 0;
+    }
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hr_watch_add_file(st->engine->watch, path, text, size);
+    Py_END_ALLOW_THREADS
+    if (status < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return status;
+}
+
+PyObject *
+hr_schedule_roots(struct hr_state *st)
+{
+    return st->engine != NULL ? st->engine->roots : NULL;
+}
+
+int
+hr_schedule_is_live(struct hr_state *st, const char *path)
+{
+    return st->engine != NULL && is_live_path(st->engine, path);
 }
 
 /* -- Fork ----------------------------------------------------------------- */

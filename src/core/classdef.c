@@ -1,0 +1,397 @@
+/* A changed class statement.
+ *
+ * Where only members changed, only they are compiled and run, in a copy of the
+ * class's namespace, and what differs is planned for the live class.  Where
+ * the header changed, or a decorator or metaclass makes the class from its
+ * members (dataclass, Enum, NamedTuple, pydantic, ...), the whole statement
+ * runs and makes a second class, the donor, whose content the live class
+ * takes.
+ */
+#include "scope.h"
+
+static int
+call_set_name(PyObject *value, PyObject *type, PyObject *name)
+{
+    PyObject *key = PyUnicode_InternFromString("__set_name__");
+    PyObject *method = key ? _PyType_Lookup(Py_TYPE(value), key) : NULL;
+    Py_XDECREF(key);
+    if (method == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    PyObject *result =
+        PyObject_CallFunctionObjArgs(method, value, type, name, NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static int
+is_ours(PyObject *name)
+{
+    static const char *const names[] = {
+        "__module__",        "__qualname__",
+        "__firstlineno__",   "__classcell__",
+        "__classdictcell__", "__dict__",
+        "__weakref__",       "__static_attributes__",
+        "__type_params__",   NULL};
+    for (int i = 0; names[i] != NULL; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The block of the old text that bound the name, for merging. */
+static const struct hr_block *
+find_old_block(struct hr_scope *s, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
+    for (size_t i = s->old->count; utf8 != NULL && i-- > 0;) {
+        const struct hr_block *b = &s->old->items[i];
+        if (b->name_len == (size_t)n &&
+            memcmp(s->old_text + b->name, utf8, (size_t)n) == 0) {
+            return b;
+        }
+    }
+    PyErr_Clear();
+    return NULL;
+}
+
+/* What the members made, compared with what was there. */
+static int
+plan_names(struct hr_scope *s)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *names = PyDict_Keys(s->ns);
+    PyObject *was = PyDict_Keys(s->before);
+    int status = names == NULL || was == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        PyObject *new = PyDict_GetItemWithError(s->ns, name);
+        PyObject *before = PyDict_GetItemWithError(s->before, name);
+        if (new == before || is_ours(name) || new == NULL) {
+            continue;
+        }
+        if (PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
+            status = hr_rude(p->st, "HR301",
+                             "the __slots__ of %s would change, and its "
+                             "instances that exist have no room for others; "
+                             "restart",
+                             ((PyTypeObject *)s->type)->tp_name);
+            break;
+        }
+        PyObject *old = PyDict_GetItemWithError(s->live, name);
+        PyObject *value = Py_NewRef(new);
+        status = hr_scope_merge(s, name, old, &value, find_old_block(s, name));
+        if (status == 0 && value != old) {
+            status = PyFunction_Check(value)
+                         ? 0
+                         : call_set_name(value, s->type, name);
+            if (status == 0) {
+                status = hr_class_plan_attribute(p->st, p->j, s->type, name,
+                                                 old, value);
+            }
+        }
+        Py_DECREF(value);
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(was); i++) {
+        PyObject *name = PyList_GET_ITEM(was, i);
+        int has = PyDict_Contains(s->ns, name);
+        status = has < 0                ? -1
+                 : has || is_ours(name) ? 0
+                                        : hr_journal_add(p->j, HR_PLACE_TYPE,
+                                                         s->type, name, NULL);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(was);
+    return status;
+}
+
+/* Which members are abstract is kept apart: have it counted again. */
+static int
+update_abstract(struct hr_plan *p, PyObject *type)
+{
+    PyObject *abc = PyImport_ImportModule("abc");
+    PyObject *update =
+        abc ? PyObject_GetAttrString(abc, "update_abstractmethods") : NULL;
+    PyErr_Clear(); /* 3.9 has none */
+    Py_XDECREF(abc);
+    if (update == NULL) {
+        return 0;
+    }
+    PyObject *functools = PyImport_ImportModule("functools");
+    PyObject *call = functools ? PyObject_CallMethod(functools, "partial",
+                                                     "OO", update, type)
+                               : NULL;
+    int status = call == NULL ? -1 : PyList_Append(p->after, call);
+    Py_XDECREF(call);
+    Py_XDECREF(functools);
+    Py_DECREF(update);
+    return status;
+}
+
+static int
+is_abc(PyObject *type)
+{
+    return strcmp(Py_TYPE(type)->tp_name, "ABCMeta") == 0;
+}
+
+static int
+plan_members(struct hr_scope *s)
+{
+    struct hr_plan *p = s->u->plan;
+    s->ns = PyDict_Copy(s->live);
+    s->before = s->ns ? PyDict_Copy(s->ns) : NULL;
+    if (s->before == NULL) {
+        return -1;
+    }
+    PyObject *annotations = PyDict_GetItemString(s->ns, "__annotations__");
+    if (annotations != NULL && PyDict_Check(annotations)) {
+        PyObject *copy = PyDict_Copy(annotations);
+        int status =
+            copy == NULL
+                ? -1
+                : PyDict_SetItemString(s->ns, "__annotations__", copy);
+        Py_XDECREF(copy);
+        if (status < 0 ||
+            PyDict_SetItemString(
+                s->before, "__annotations__",
+                PyDict_GetItemString(s->ns, "__annotations__")) < 0) {
+            return -1;
+        }
+    }
+    if (hr_scope_plan(s) < 0) {
+        return -1;
+    }
+    if (annotations != NULL) {
+        PyObject *now = PyDict_GetItemString(s->ns, "__annotations__");
+        int same = now == NULL
+                       ? 1
+                       : PyObject_RichCompareBool(now, annotations, Py_EQ);
+        PyObject *key = PyUnicode_InternFromString("__annotations__");
+        if (same < 0 || key == NULL ||
+            (!same &&
+             hr_journal_add(p->j, HR_PLACE_TYPE, s->type, key, now) < 0)) {
+            Py_XDECREF(key);
+            return -1;
+        }
+        Py_DECREF(key);
+    }
+    if (plan_names(s) < 0 || PyList_Append(p->classes, s->type) < 0) {
+        return -1;
+    }
+    return is_abc(s->type) ? update_abstract(p, s->type) : 0;
+}
+
+/* -- The whole statement -------------------------------------------------- */
+
+/* Attributes whose statement did not change keep their value, whatever the
+ * program has done to it. */
+static int
+keep_unchanged(struct hr_scope *s, PyObject *donor)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->kind != HR_BLOCK_ASSIGN || hr_scope_is_changed(s, i)) {
+            continue;
+        }
+        PyObject *name = hr_scope_name(s, s->u->text, b);
+        if (name == NULL) {
+            return -1;
+        }
+        PyObject *old = PyDict_GetItemWithError(s->live, name);
+        PyObject *new = PyDict_GetItemWithError(dict, name);
+        int status = 0;
+        if (old != NULL && new != NULL &&
+            old != new &&Py_TYPE(old) != &PyMemberDescr_Type) {
+            status = hr_class_set(donor, name, old);
+        }
+        Py_DECREF(name);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_scope_merge_class(struct hr_scope *s, PyObject *type, PyObject *donor,
+                     const struct hr_block *old, const struct hr_block *new)
+{
+    struct hr_plan *p = s->u->plan;
+    int status;
+    (void)old;
+    (void)new;
+    if (hr_enum_is(type) && hr_enum_is(donor)) {
+        status = hr_enum_plan(p, type, donor);
+    }
+    else {
+        status = hr_class_plan(p->st, p->j, type, donor, type, NULL);
+    }
+    if (status == 0) {
+        status = hr_evaluate_substitute(p, donor, type);
+    }
+    return status < 0 ? -1 : PyList_Append(p->classes, type);
+}
+
+static int
+plan_whole(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
+           const struct hr_block *new)
+{
+    PyObject *type = s->type;
+    if (hr_scope_run(outer, new) < 0) {
+        return -1;
+    }
+    PyObject *donor = PyDict_GetItemWithError(outer->ns, name);
+    if (donor == NULL || !hr_class_is_open(donor) || donor == type) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_INCREF(donor);
+    int status = hr_enum_is(type) ? 0 : keep_unchanged(s, donor);
+    if (status == 0) {
+        status = hr_scope_merge_class(outer, type, donor, NULL, NULL);
+    }
+    if (status == 0) {
+        status = PyDict_SetItem(outer->ns, name, type);
+    }
+    Py_DECREF(donor);
+    return status;
+}
+
+/* -- Which of the two ----------------------------------------------------- */
+
+static int
+has_attribute(PyObject *type, const char *name)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *value = PyDict_GetItemString(dict, name);
+    return value != NULL &&
+           !(PyTuple_Check(value) && PyTuple_GET_SIZE(value) == 0);
+}
+
+static int
+has_init_subclass(PyObject *type)
+{
+    PyObject *mro = ((PyTypeObject *)type)->tp_mro;
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(mro); i++) {
+        PyObject *base = PyTuple_GET_ITEM(mro, i);
+        if (base != (PyObject *)&PyBaseObject_Type && hr_class_is_open(base) &&
+            has_attribute(base, "__init_subclass__")) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int
+is_made_from_members(PyObject *type, const struct hr_block *b)
+{
+    return b->decorated || has_attribute(type, "_fields") ||
+           (Py_TYPE(type) != &PyType_Type && !is_abc(type)) ||
+           has_init_subclass(type);
+}
+
+/* Did anything but functions change? */
+static int
+has_changed_statements(struct hr_scope *s)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        if (hr_scope_is_changed(s, i) &&
+            s->new->items[i].kind != HR_BLOCK_DEF &&
+            s->new->items[i].kind != HR_BLOCK_STRING) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < s->old->count; i++) {
+        if (!s->diff.used[i] && s->old->items[i].kind != HR_BLOCK_DEF) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int
+plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
+                const struct hr_block *old, const struct hr_block *new)
+{
+    struct hr_blocks old_members = {0}, new_members = {0};
+    struct hr_lex_error error;
+    struct hr_scope s = {.u = outer->u, .type = type};
+    int status = -1;
+    s.live = hr_compat_type_dict((PyTypeObject *)type);
+    s.prefix = ((PyHeapTypeObject *)type)->ht_qualname;
+    memcpy(s.classes, outer->classes, sizeof s.classes);
+    s.depth = outer->depth;
+    s.old_text = outer->old_text;
+    s.old = &old_members;
+    s.new = &new_members;
+    PyObject *plain =
+        PyUnicode_DecodeUTF8(outer->u->text + new->name, new->name_len, NULL);
+    if (plain == NULL || s.depth == HR_MAX_DEPTH) {
+        Py_XDECREF(plain);
+        return PyErr_Occurred() ? -1 : hr_scope_run(outer, new);
+    }
+    s.classes[s.depth++] = plain;
+    size_t old_size = outer->u->source->size;
+    if (hr_lex_members(outer->old_text, old_size, old, &old_members, &error) ==
+            HR_LEX_NO_MEMORY ||
+        hr_lex_members(outer->u->text, outer->u->size, new, &new_members,
+                       &error) == HR_LEX_NO_MEMORY) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (hr_diff_blocks(s.old_text, s.old, outer->u->text, s.new, &s.diff) <
+        0) {
+        goto done;
+    }
+    int whole =
+        old->head_hash != new->head_hash || new->body_inline ||
+        old->body_inline || has_attribute(type, "__type_params__") ||
+        (has_changed_statements(&s) && is_made_from_members(type, new));
+    status = whole ? plan_whole(outer, &s, name, new) : plan_members(&s);
+    if (status == 0 && whole) {
+        status = hr_plan_add_edit(outer->u, "changed", outer->prefix,
+                                  outer->u->text, new);
+    }
+done:
+    hr_diff_clear(&s.diff);
+    hr_blocks_clear(&old_members);
+    hr_blocks_clear(&new_members);
+    Py_XDECREF(s.ns);
+    Py_XDECREF(s.before);
+    Py_DECREF(plain);
+    return status;
+}
+
+int
+hr_scope_plan_class(struct hr_scope *s, const struct hr_block *old,
+                    const struct hr_block *new)
+{
+    PyObject *name = hr_scope_name(s, s->u->text, new);
+    int status = -1;
+    if (name == NULL) {
+        return -1;
+    }
+    PyObject *live = PyDict_GetItemWithError(s->live, name);
+    PyObject *expected = s->prefix == NULL
+                             ? Py_NewRef(name)
+                             : PyUnicode_FromFormat("%U.%U", s->prefix, name);
+    if (expected != NULL && live != NULL && old != NULL &&
+        hr_class_is_open(live) &&
+        PyUnicode_Compare(((PyHeapTypeObject *)live)->ht_qualname, expected) ==
+            0) {
+        status = plan_live_class(s, live, name, old, new);
+    }
+    else if (expected != NULL) {
+        status = hr_scope_run(s, new);
+        if (status == 0) {
+            status = hr_plan_add_edit(s->u, old ? "changed" : "added",
+                                      s->prefix, s->u->text, new);
+        }
+    }
+    Py_XDECREF(expected);
+    Py_DECREF(name);
+    return status;
+}

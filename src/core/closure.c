@@ -1,0 +1,378 @@
+/* Functions alive that were made from code nested in a changed function:
+ * closures, lambdas, methods of local classes.
+ *
+ * A nested code object is held by its parent's constants and by each function
+ * made from it.  Its reference count tells at once that no such function is
+ * alive, so the heap is searched only where there is something to find.
+ *
+ * Nested code is paired by name, and by order among equal names.  Cells are
+ * matched by the names of the variables.  A cell that a live closure lacks is
+ * made where its value is known (the enclosing function assigns it once, and a
+ * constant); else the edit is refused for that closure, which goes on with its
+ * old code.
+ */
+#include "code.h"
+
+struct nest {
+    PyObject *old, *new;               /* borrowed: nested code objects */
+    PyObject *old_parent, *new_parent; /* borrowed */
+    PyObject *found;                   /* owned: list of functions */
+};
+
+struct nests {
+    struct nest *items;
+    size_t count, capacity;
+};
+
+static int
+add_nest(struct nests *n, PyObject *old, PyObject *new, PyObject *old_parent,
+         PyObject *new_parent)
+{
+    if (n->count == n->capacity) {
+        size_t capacity = n->capacity ? n->capacity * 2 : 8;
+        struct nest *items = PyMem_Realloc(n->items, capacity * sizeof *items);
+        if (items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        n->items = items;
+        n->capacity = capacity;
+    }
+    n->items[n->count] =
+        (struct nest){old, new, old_parent, new_parent, PyList_New(0)};
+    return n->items[n->count++].found == NULL ? -1 : 0;
+}
+
+/* The k-th code object of that name among the constants. */
+static PyObject *
+find_nested(PyObject *consts, PyObject *name, int k)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        if (PyCode_Check(o) &&
+            PyUnicode_Compare(((PyCodeObject *)o)->co_name, name) == 0 &&
+            k-- == 0) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static int
+pair_nested(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
+            PyObject *new_top)
+{
+    PyObject *consts = ((PyCodeObject *)old)->co_consts;
+    if (old == new) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        if (!PyCode_Check(o)) {
+            continue;
+        }
+        PyObject *name = ((PyCodeObject *)o)->co_name;
+        int k = 0;
+        for (Py_ssize_t m = 0; m < i; m++) {
+            PyObject *other = PyTuple_GET_ITEM(consts, m);
+            k +=
+                PyCode_Check(other) &&
+                PyUnicode_Compare(((PyCodeObject *)other)->co_name, name) == 0;
+        }
+        PyObject *partner =
+            find_nested(((PyCodeObject *)new)->co_consts, name, k);
+        if (partner == NULL) {
+            continue; /* removed: what is alive stays as it is */
+        }
+        if (Py_REFCNT(o) > 1 &&
+            add_nest(n, o, partner, old_top, new_top) < 0) {
+            return -1;
+        }
+        if (pair_nested(n, o, partner, o, partner) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* -- Searching the heap --------------------------------------------------- */
+
+static int
+keep_if_wanted(struct nests *n, PyObject *o)
+{
+    PyObject *code = ((PyFunctionObject *)o)->func_code;
+    for (size_t i = 0; i < n->count; i++) {
+        if (n->items[i].old == code) {
+            return PyList_Append(n->items[i].found, o);
+        }
+    }
+    return 0;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+/* The callback may neither allocate nor release. */
+struct heap_walk {
+    struct nests *n;
+    PyObject **found; /* new references, room for `capacity` */
+    size_t count, capacity, missed;
+};
+
+static int
+visit_object(PyObject *o, void *arg)
+{
+    struct heap_walk *w = arg;
+    if (Py_TYPE(o) == &PyFunction_Type) {
+        PyObject *code = ((PyFunctionObject *)o)->func_code;
+        for (size_t i = 0; i < w->n->count; i++) {
+            if (w->n->items[i].old == code) {
+                if (w->count < w->capacity) {
+                    w->found[w->count++] = Py_NewRef(o);
+                }
+                else {
+                    w->missed++;
+                }
+                break;
+            }
+        }
+    }
+    return 1;
+}
+
+static int
+search_heap(struct nests *n)
+{
+    struct heap_walk w = {.n = n, .capacity = 256};
+    int status = 0;
+    do {
+        w.count = w.missed = 0;
+        w.capacity *= 4;
+        w.found = PyMem_Malloc(w.capacity * sizeof *w.found);
+        if (w.found == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        PyUnstable_GC_VisitObjects(visit_object, &w);
+        for (size_t i = 0; i < w.count; i++) {
+            if (status == 0 && w.missed == 0) {
+                status = keep_if_wanted(n, w.found[i]);
+            }
+            Py_DECREF(w.found[i]);
+        }
+        PyMem_Free(w.found);
+    } while (w.missed > 0 && status == 0);
+    return status;
+}
+#else
+static int
+search_heap(struct nests *n)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+    int status = all == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (Py_TYPE(o) == &PyFunction_Type) {
+            status = keep_if_wanted(n, o);
+        }
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(gc);
+    return status;
+}
+#endif
+
+/* -- One live function ---------------------------------------------------- */
+
+/* The index of a name in a tuple of names, or -1. */
+static Py_ssize_t
+index_of(PyObject *names, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        if (PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* The closure for the new code.  1 with *closure (owned), 0 when a value is
+ * not known, -1 with an exception. */
+static int
+make_closure(struct nest *n, PyFunctionObject *f, PyObject *constants,
+             PyObject **closure)
+{
+    PyObject *names = hr_compat_freevars((PyCodeObject *)n->new);
+    PyObject *had = hr_compat_freevars((PyCodeObject *)f->func_code);
+    int status = names == NULL || had == NULL ? -1 : 1;
+    *closure = status < 0 ? NULL : PyTuple_New(PyTuple_GET_SIZE(names));
+    if (*closure == NULL) {
+        status = -1;
+    }
+    for (Py_ssize_t i = 0; status == 1 && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        Py_ssize_t k = index_of(had, name);
+        PyObject *cell = NULL, *constant = NULL;
+        if (k >= 0) {
+            cell = Py_NewRef(PyTuple_GET_ITEM(f->func_closure, k));
+        }
+        else if ((constant = PyDict_GetItemWithError(constants, name)) !=
+                 NULL) {
+            cell = PyCell_New(constant);
+        }
+        else if (PyErr_Occurred()) {
+            status = -1;
+        }
+        else {
+            status = 0;
+        }
+        if (status == 1 && cell == NULL) {
+            status = -1;
+        }
+        PyTuple_SET_ITEM(*closure, i, cell);
+    }
+    if (status != 1) {
+        Py_CLEAR(*closure);
+    }
+    else if (PyTuple_GET_SIZE(*closure) == 0) {
+        Py_CLEAR(*closure);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(had);
+    return status;
+}
+
+/* Cells that hold the constant which the old parent assigned get the new
+ * one's, unless the program has changed them. */
+static int
+plan_constants(struct hr_journal *j, struct nest *n, PyFunctionObject *f,
+               PyObject *was, PyObject *is)
+{
+    PyObject *names = hr_compat_freevars((PyCodeObject *)f->func_code);
+    int status = names == NULL ? -1 : 0;
+    (void)n;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject *cell = PyTuple_GET_ITEM(f->func_closure, i);
+        PyObject *old = PyDict_GetItemWithError(was, name);
+        PyObject *new = PyDict_GetItemWithError(is, name);
+        PyObject *content = hr_compat_cell_peek(cell);
+        if (old == NULL || new == NULL || content == NULL ||
+            Py_TYPE(old) != Py_TYPE(content) ||
+            hr_journal_has(j, HR_PLACE_CELL, cell)) {
+            continue;
+        }
+        int kept = PyObject_RichCompareBool(old, content, Py_EQ);
+        int same = PyObject_RichCompareBool(old, new, Py_EQ);
+        if (kept < 0 || same < 0) {
+            status = -1;
+        }
+        else if (kept && !same) {
+            status = hr_journal_add(j, HR_PLACE_CELL, cell, NULL, new);
+        }
+    }
+    Py_XDECREF(names);
+    return status;
+}
+
+/* A holder with the new code and what the live function has of its own. */
+static PyObject *
+make_holder(PyObject *o, PyObject *code, PyObject *closure)
+{
+    PyObject *holder = hr_function_clone(o, NULL, NULL);
+    if (holder == NULL) {
+        return NULL;
+    }
+    PyFunctionObject *f = (PyFunctionObject *)holder;
+    hr_function_set_code(holder, code);
+    hr_function_share_dict(holder, o);
+    Py_XSETREF(f->func_closure, Py_XNewRef(closure));
+    /* The first constant is the doc string, where there is one. */
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    PyObject *doc = Py_None;
+    if (PyTuple_GET_SIZE(consts) > 0 &&
+        PyUnicode_Check(PyTuple_GET_ITEM(consts, 0))
+#ifdef CO_HAS_DOCSTRING
+        && (((PyCodeObject *)code)->co_flags & CO_HAS_DOCSTRING)
+#endif
+    ) {
+        doc = PyTuple_GET_ITEM(consts, 0);
+    }
+    Py_XSETREF(f->func_doc, Py_NewRef(doc));
+    return holder;
+}
+
+static int
+refuse_closure(struct hr_plan *p, PyObject *f, PyObject *code)
+{
+    PyObject *sentence = PyUnicode_FromFormat(
+        "HR201: a live closure %U (line %d) would need the value of a "
+        "variable that it never had; it goes on with its old code, make it "
+        "anew to have the new one",
+        ((PyFunctionObject *)f)->func_qualname,
+        ((PyCodeObject *)code)->co_firstlineno);
+    PyObject *entry =
+        sentence ? Py_BuildValue("(sNOi)", "HR201", sentence,
+                                 ((PyFunctionObject *)f)->func_qualname,
+                                 ((PyCodeObject *)code)->co_firstlineno)
+                 : NULL;
+    int status = entry == NULL ? -1 : PyList_Append(p->partial, entry);
+    Py_XDECREF(entry);
+    return status;
+}
+
+static int
+plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
+{
+    PyObject *was = hr_code_constant_cells(n->old_parent);
+    PyObject *is = hr_code_constant_cells(n->new_parent);
+    int status = was == NULL || is == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(n->found); i++) {
+        PyObject *o = PyList_GET_ITEM(n->found, i);
+        PyObject *closure = NULL, *holder;
+        if (hr_journal_has(j, HR_PLACE_FUNCTION, o)) {
+            continue;
+        }
+        int known = make_closure(n, (PyFunctionObject *)o, is, &closure);
+        if (known <= 0) {
+            status = known < 0 ? -1 : refuse_closure(p, o, n->new);
+            continue;
+        }
+        holder = make_holder(o, n->new, closure);
+        status = holder == NULL ? -1 : hr_plan_function(p, j, o, holder);
+        if (status == 0) {
+            status = plan_constants(j, n, (PyFunctionObject *)o, was, is);
+        }
+        Py_XDECREF(holder);
+        Py_XDECREF(closure);
+    }
+    Py_XDECREF(was);
+    Py_XDECREF(is);
+    return status;
+}
+
+int
+hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
+{
+    struct nests n = {NULL, 0, 0};
+    int status = 0;
+    size_t count = hr_journal_count(j);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        PyObject *owner, *value;
+        if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value)) {
+            PyObject *old = ((PyFunctionObject *)owner)->func_code;
+            PyObject *new = ((PyFunctionObject *)value)->func_code;
+            status = pair_nested(&n, old, new, old, new);
+        }
+    }
+    if (status == 0 && n.count > 0) {
+        status = search_heap(&n);
+    }
+    for (size_t i = 0; status == 0 && i < n.count; i++) {
+        status = plan_nest(p, j, &n.items[i]);
+    }
+    for (size_t i = 0; i < n.count; i++) {
+        Py_XDECREF(n.items[i].found);
+    }
+    PyMem_Free(n.items);
+    return status;
+}

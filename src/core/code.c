@@ -1,0 +1,366 @@
+/* Code objects: compiling a piece of a file, moving its lines, comparing.
+ *
+ * A block is compiled alone, as if it stood on line 1, and its code then moved
+ * to its real line: positions are relative to co_firstlineno on every version.
+ * Members of a class are compiled inside an empty `class` statement of the
+ * same name, so that names are mangled and `__class__` is found as in the
+ * real one.
+ */
+#include "code.h"
+
+/* Indented headers of classes around a member. */
+#define MAX_DEPTH 16
+
+/* -- Lines ---------------------------------------------------------------- */
+
+PyObject *
+hr_code_move(PyObject *code, int delta)
+{
+    if (delta == 0) {
+        return Py_NewRef(code);
+    }
+    PyObject *consts = PyObject_GetAttrString(code, "co_consts");
+    PyObject *args = NULL, *kwargs = NULL, *replace = NULL, *moved = NULL;
+    if (consts == NULL) {
+        return NULL;
+    }
+    Py_ssize_t n = PyTuple_GET_SIZE(consts);
+    PyObject *inner = PyTuple_New(n);
+    for (Py_ssize_t i = 0; inner != NULL && i < n; i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        o = PyCode_Check(o) ? hr_code_move(o, delta) : Py_NewRef(o);
+        if (o == NULL) {
+            Py_CLEAR(inner);
+            break;
+        }
+        PyTuple_SET_ITEM(inner, i, o);
+    }
+    if (inner != NULL) {
+        args = PyTuple_New(0);
+        kwargs = Py_BuildValue("{s:i,s:O}", "co_firstlineno",
+                               ((PyCodeObject *)code)->co_firstlineno + delta,
+                               "co_consts", inner);
+        replace = PyObject_GetAttrString(code, "replace");
+        if (args != NULL && kwargs != NULL && replace != NULL) {
+            moved = PyObject_Call(replace, args, kwargs);
+        }
+    }
+    Py_XDECREF(replace);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(inner);
+    Py_DECREF(consts);
+    return moved;
+}
+
+/* -- Compiling ------------------------------------------------------------ */
+
+/* A SyntaxError of a block names the line in the block: correct it. */
+static void
+move_syntax_error(int delta)
+{
+    PyObject *type, *value, *traceback;
+    if (!PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+        return;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    static const char *const lines[] = {"lineno", "end_lineno"};
+    for (int i = 0; i < 2; i++) {
+        PyObject *line = PyObject_GetAttrString(value, lines[i]);
+        if (line != NULL && PyLong_Check(line) && PyLong_AsLong(line) > 0) {
+            PyObject *moved = PyLong_FromLong(PyLong_AsLong(line) + delta);
+            if (moved != NULL) {
+                (void)PyObject_SetAttrString(value, lines[i], moved);
+                Py_DECREF(moved);
+            }
+        }
+        Py_XDECREF(line);
+        PyErr_Clear();
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+/* The code object of that name among the constants.  Borrowed or NULL. */
+PyObject *
+hr_code_find(PyObject *code, PyObject *name)
+{
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    PyObject *deeper = NULL;
+    for (Py_ssize_t i = PyTuple_GET_SIZE(consts); i-- > 0;) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        if (!PyCode_Check(o)) {
+            continue;
+        }
+        if (PyUnicode_Compare(((PyCodeObject *)o)->co_name, name) == 0) {
+            return o;
+        }
+        /* `def f[T]()`: the function is inside a scope of type parameters. */
+        const char *n = PyUnicode_AsUTF8(((PyCodeObject *)o)->co_name);
+        if (n != NULL && strncmp(n, "<generic parameters", 19) == 0 &&
+            deeper == NULL) {
+            deeper = hr_code_find(o, name);
+        }
+    }
+    return deeper;
+}
+
+PyObject *
+hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
+                PyObject *const *classes, int depth)
+{
+    PyObject *result = NULL;
+    char *source, *at;
+    size_t head = 0;
+    PyCompilerFlags flags = {.cf_flags = u->future | PyCF_SOURCE_IS_UTF8 |
+                                         PyCF_IGNORE_COOKIE,
+                             .cf_feature_version = PY_MINOR_VERSION};
+
+    for (int i = 0; i < depth; i++) {
+        head += (size_t)PyUnicode_GET_LENGTH(classes[i]) * 4 + MAX_DEPTH + 16;
+    }
+    if (depth > MAX_DEPTH ||
+        (source = PyMem_Malloc(head + size + 2)) == NULL) {
+        return PyErr_NoMemory();
+    }
+    at = source;
+    for (int i = 0; i < depth; i++) {
+        const char *name = PyUnicode_AsUTF8(classes[i]);
+        if (name == NULL) {
+            goto done;
+        }
+        at += sprintf(at, "%*sclass %s:\n", i, "", name);
+    }
+    memcpy(at, text, size);
+    at += size;
+    if (size == 0 || at[-1] != '\n') {
+        *at++ = '\n';
+    }
+    *at = '\0';
+    int delta = line - 1 - depth;
+    PyObject *code =
+        Py_CompileStringObject(source, u->filename, Py_file_input, &flags, -1);
+    if (code == NULL) {
+        move_syntax_error(delta);
+        goto done;
+    }
+    /* Down to the innermost class's body. */
+    PyObject *inner = code;
+    for (int i = 0; i < depth && inner != NULL; i++) {
+        inner = hr_code_find(inner, classes[i]);
+    }
+    if (inner == NULL) {
+        PyErr_SetString(PyExc_SystemError, "no class body");
+    }
+    else {
+        result = hr_code_move(inner, delta);
+    }
+    Py_DECREF(code);
+done:
+    PyMem_Free(source);
+    return result;
+}
+
+/* -- Comparing ------------------------------------------------------------ */
+
+static int is_same_const(PyObject *a, PyObject *b);
+
+static int
+is_same_attribute(PyObject *a, PyObject *b, const char *name)
+{
+    PyObject *x = PyObject_GetAttrString(a, name);
+    PyObject *y = PyObject_GetAttrString(b, name);
+    int same =
+        x == NULL || y == NULL ? -1 : PyObject_RichCompareBool(x, y, Py_EQ);
+    Py_XDECREF(x);
+    Py_XDECREF(y);
+    return same;
+}
+
+int
+hr_code_is_same(PyObject *a, PyObject *b)
+{
+    static const char *const attributes[] = {
+        "co_flags",
+        "co_argcount",
+        "co_posonlyargcount",
+        "co_kwonlyargcount",
+        "co_nlocals",
+        "co_names",
+        "co_varnames",
+        "co_freevars",
+        "co_cellvars",
+        "co_name",
+        "co_code",
+#if PY_VERSION_HEX >= 0x030B0000
+        "co_exceptiontable",
+#endif
+        NULL
+    };
+    if (a == b) {
+        return 1;
+    }
+    for (int i = 0; attributes[i] != NULL; i++) {
+        int same = is_same_attribute(a, b, attributes[i]);
+        if (same != 1) {
+            return same;
+        }
+    }
+    return is_same_const(((PyCodeObject *)a)->co_consts,
+                         ((PyCodeObject *)b)->co_consts);
+}
+
+/* Constants are equal when type, value and, in tuples, items are: 1 is not
+ * 1.0 nor True, 0.0 is not -0.0. */
+static int
+is_same_const(PyObject *a, PyObject *b)
+{
+    if (a == b) {
+        return 1;
+    }
+    if (Py_TYPE(a) != Py_TYPE(b)) {
+        return 0;
+    }
+    if (PyCode_Check(a)) {
+        return hr_code_is_same(a, b);
+    }
+    if (PyTuple_CheckExact(a)) {
+        Py_ssize_t n = PyTuple_GET_SIZE(a);
+        int same = n == PyTuple_GET_SIZE(b);
+        for (Py_ssize_t i = 0; same == 1 && i < n; i++) {
+            same =
+                is_same_const(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i));
+        }
+        return same;
+    }
+    if (PyFloat_CheckExact(a) || PyComplex_CheckExact(a)) {
+        PyObject *x = PyObject_Repr(a), *y = PyObject_Repr(b);
+        int same = x && y ? PyUnicode_Compare(x, y) == 0 : -1;
+        Py_XDECREF(x);
+        Py_XDECREF(y);
+        return same;
+    }
+    return PyObject_RichCompareBool(a, b, Py_EQ);
+}
+
+/* -- Reading bytecode ------------------------------------------------------
+ */
+
+static int
+get_opcode(const char *name)
+{
+    static const char *const module_name = "opcode";
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *map = module ? PyObject_GetAttrString(module, "opmap") : NULL;
+    PyObject *number = map ? PyMapping_GetItemString(map, name) : NULL;
+    int result = number ? (int)PyLong_AsLong(number) : -1;
+    PyErr_Clear();
+    Py_XDECREF(number);
+    Py_XDECREF(map);
+    Py_XDECREF(module);
+    return result;
+}
+
+PyObject *
+hr_code_stored_names(PyObject *code)
+{
+    int store = get_opcode("STORE_NAME"), global = get_opcode("STORE_GLOBAL");
+    int extended = get_opcode("EXTENDED_ARG"), arg = 0;
+    PyObject *result = PyList_New(0);
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    if (result == NULL || bytes == NULL) {
+        Py_XDECREF(result);
+        Py_XDECREF(bytes);
+        return NULL;
+    }
+    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
+        arg = arg << 8 | op[i + 1];
+        if (op[i] == extended) {
+            continue;
+        }
+        if ((op[i] == store || op[i] == global) &&
+            arg < PyTuple_GET_SIZE(names) &&
+            PyList_Append(result, PyTuple_GET_ITEM(names, arg)) < 0) {
+            Py_CLEAR(result);
+            break;
+        }
+        arg = 0;
+    }
+    Py_DECREF(bytes);
+    return result;
+}
+
+/* -- Constants in cells --------------------------------------------------- */
+
+static PyObject *
+get_cell_name(PyObject *code, int arg)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    return PyObject_CallMethod(code, "_varname_from_oparg", "i", arg);
+#else
+    PyObject *names = ((PyCodeObject *)code)->co_cellvars;
+    if (arg >= PyTuple_GET_SIZE(names)) {
+        arg -= (int)PyTuple_GET_SIZE(names);
+        names = ((PyCodeObject *)code)->co_freevars;
+    }
+    return arg < PyTuple_GET_SIZE(names)
+               ? Py_NewRef(PyTuple_GET_ITEM(names, arg))
+               : NULL;
+#endif
+}
+
+PyObject *
+hr_code_constant_cells(PyObject *code)
+{
+    int load = get_opcode("LOAD_CONST"), store = get_opcode("STORE_DEREF");
+    int extended = get_opcode("EXTENDED_ARG");
+    PyObject *result = PyDict_New(), *seen = PySet_New(NULL);
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    PyObject *constant = NULL; /* borrowed */
+    if (result == NULL || seen == NULL || bytes == NULL) {
+        goto error;
+    }
+    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    Py_ssize_t n = PyBytes_GET_SIZE(bytes);
+    int arg = 0;
+    for (Py_ssize_t i = 0; i + 1 < n; i += 2) {
+        arg = arg << 8 | op[i + 1];
+        if (op[i] == extended) {
+            continue;
+        }
+        if (op[i] == store) {
+            PyObject *name = get_cell_name(code, arg);
+            int again = name == NULL ? -1 : PySet_Contains(seen, name);
+            if (again < 0 || PySet_Add(seen, name) < 0) {
+                Py_XDECREF(name);
+                goto error;
+            }
+            /* Assigned twice: which one counts is not known. */
+            if (!again && constant != NULL) {
+                again = PyDict_SetItem(result, name, constant);
+            }
+            else if (again && PyDict_GetItemWithError(result, name) != NULL) {
+                again = PyDict_DelItem(result, name);
+            }
+            Py_DECREF(name);
+            if (PyErr_Occurred()) {
+                goto error;
+            }
+        }
+        constant = op[i] == load && arg < PyTuple_GET_SIZE(consts)
+                       ? PyTuple_GET_ITEM(consts, arg)
+                       : NULL;
+        arg = 0;
+    }
+    Py_DECREF(bytes);
+    Py_DECREF(seen);
+    return result;
+error:
+    Py_XDECREF(bytes);
+    Py_XDECREF(seen);
+    Py_XDECREF(result);
+    return NULL;
+}

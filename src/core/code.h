@@ -1,0 +1,181 @@
+/* What the files that follow sources share: source.c, plan.c, evaluate.c,
+ * code.c, closure.c, derive.c, line.c.  Conventions as in core.h. */
+#ifndef HR_CODE_H
+#define HR_CODE_H
+
+#include "core.h"
+#include "lex/lex.h"
+
+/* -- source.c: followed files and the text that runs ------------------------
+ */
+
+/* One followed file.  The text is UTF-8, whatever the file's encoding. */
+struct hr_source {
+    struct hr_source *next;
+    char *path; /* owned: absolute, as the watcher knows it */
+    char *text; /* owned: what runs now */
+    size_t size;
+    struct hr_blocks blocks; /* of text */
+    uint64_t file_hash;      /* of the file's bytes */
+    int doubt;               /* the live code was not made from this text */
+};
+
+/* The followed source of a path, or NULL. */
+struct hr_source *hr_source_find(struct hr_state *st, const char *path);
+/* Follow a file; text NULL: read it now.  NULL with an exception. */
+struct hr_source *hr_source_add(struct hr_state *st, const char *path);
+/* Follow every imported module whose file is under the roots. */
+int hr_source_adopt(struct hr_state *st);
+/* Is this path followed, or to be followed when it is imported? */
+int hr_source_is_under_roots(struct hr_state *st, const char *path);
+/* The modules made from a file: a new list. */
+PyObject *hr_source_modules(struct hr_state *st, const char *path);
+/* Decode a file's bytes: malloc'ed UTF-8 in *out.  0; 1 when it cannot be
+ * decoded, with a sentence in *why (owned); -1 with an exception. */
+int hr_source_decode(const char *bytes, size_t size, char **out,
+                     size_t *out_size, PyObject **why);
+void hr_source_set_text(struct hr_source *s, char *text, size_t size,
+                        struct hr_blocks *blocks);
+/* Does a file's content differ from what runs?  Note what runs now. */
+int hr_source_differs(struct hr_source *s, uint64_t file_hash);
+void hr_source_seen(struct hr_source *s, uint64_t file_hash);
+/* Put the finder into sys.meta_path, or take it out. */
+int hr_source_install(struct hr_state *st, int on);
+void hr_source_free_all(struct hr_state *st);
+/* sys.meta_path's find_spec(). */
+PyObject *hr_source_find_spec(struct hr_state *st, PyObject *name,
+                              PyObject *path, PyObject *target);
+
+/* -- plan.c: from old and new text to a journal -----------------------------
+ */
+
+struct hr_plan;
+
+/* One module of a batch. */
+struct hr_unit {
+    struct hr_plan *plan;
+    struct hr_source *source; /* borrowed */
+    const char *text;         /* new text, borrowed from the file below */
+    size_t size;
+    const struct hr_blocks *blocks;
+    PyObject *module, *dict;   /* owned */
+    PyObject *name, *filename; /* owned */
+    PyObject *shadow;          /* owned: globals while evaluating */
+    PyObject *before;          /* owned: copy of the shadow at the start */
+    PyObject *changed;         /* owned: {name: (old, new)}, ... for none */
+    PyObject *removed;         /* owned: list of names that are gone */
+    int error_line;            /* of the block that failed */
+    int future;                /* compiler flags of its __future__ imports */
+    int evaluates;             /* something but plain functions must run */
+};
+
+/* One saved file of a batch. */
+struct hr_file {
+    struct hr_source *source; /* borrowed */
+    char *text;               /* owned: decoded */
+    size_t size;
+    struct hr_blocks blocks;
+    PyObject *path; /* owned: str */
+};
+
+/* A new object lends its content to one that keeps its identity. */
+struct hr_pair {
+    PyObject *new, *kept; /* owned */
+};
+
+struct hr_plan {
+    struct hr_state *st;
+    PyObject *revision;   /* borrowed */
+    struct hr_journal *j; /* owned */
+    struct hr_file *files;
+    size_t file_count;
+    struct hr_unit *units;
+    size_t unit_count;
+    struct hr_pair *pairs; /* owned: what stands for what */
+    size_t pair_count;
+    PyObject *after;   /* owned: called after the commit */
+    PyObject *classes; /* owned: classes that change */
+    PyObject *partial; /* owned: list of (code, sentence) */
+    int gc_was_enabled, gc_paused, refused;
+};
+
+/* Plan and commit a batch of sources: fills the revision.  0, also when it was
+ * refused (the revision says why); -1 with an exception for our own errors. */
+int hr_plan_run(struct hr_state *st, PyObject *revision,
+                struct hr_change *changes, size_t count);
+/* Record the refusal of the batch: the current exception when `code` is NULL;
+ * returns -1. */
+int hr_plan_refuse(struct hr_plan *p, struct hr_unit *u, const char *code,
+                   int line, const char *format, ...);
+int hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
+                     const char *text, const struct hr_block *block);
+/* f takes the body of `new`, a function that nobody else holds; under a
+ * replacement, the original does. */
+int hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
+                     PyObject *new);
+
+/* -- code.c ------------------------------------------------------------------
+ */
+
+/* A copy whose lines are moved, with all that is nested in it. */
+PyObject *hr_code_move(PyObject *code, int delta);
+/* Compile lines of a file that begin at `line`; inside the classes named, for
+ * their members: then the code of the innermost class's body. */
+PyObject *hr_code_compile(struct hr_unit *u, const char *text, size_t size,
+                          int line, PyObject *const *classes, int depth);
+PyObject *hr_code_find(PyObject *code, PyObject *name);
+/* 1 when both mean the same: lines and columns do not count. */
+int hr_code_is_same(PyObject *a, PyObject *b);
+/* The names that a module's code binds: a new list. */
+PyObject *hr_code_stored_names(PyObject *code);
+/* {name: constant} of cells that the code assigns once, and a constant. */
+PyObject *hr_code_constant_cells(PyObject *code);
+
+/* -- evaluate.c: running changed statements unseen ---------------------------
+ */
+
+int hr_evaluate_begin(struct hr_plan *p);
+/* Make the shadow of a module's globals, if it has none. */
+int hr_evaluate_shadow(struct hr_unit *u);
+/* Run code in a namespace; `ns` NULL: the module's shadow. */
+int hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns);
+/* Move what was made in shadows to the real modules, substitute. */
+int hr_evaluate_end(struct hr_plan *p);
+void hr_evaluate_abandon(struct hr_plan *p);
+/* Everything that now holds `new` shall hold `kept`. */
+int hr_evaluate_substitute(struct hr_plan *p, PyObject *new, PyObject *kept);
+/* What stands for a new object, or NULL.  Borrowed. */
+PyObject *hr_evaluate_kept(struct hr_plan *p, PyObject *o);
+/* After the commit: also in containers that are not new (registries). */
+int hr_evaluate_substitute_leaked(struct hr_plan *p);
+
+/* -- closure.c: functions alive that were made from nested code --------------
+ */
+
+/* For every function whose body the journal exchanges: closures and methods
+ * made from code nested in the old body get what is nested in the new one. */
+int hr_closure_follow(struct hr_plan *p, struct hr_journal *j);
+
+/* -- derive.c: constants in other places
+ * -------------------------------------- */
+
+int hr_derive(struct hr_plan *p);
+/* Run one import statement, seeing what the batch has planned.  1 when it was
+ * handled, 0 when it has to be run as any other. */
+int hr_derive_import(struct hr_unit *u, const struct hr_block *block);
+
+/* -- line.c: functions that only moved
+ * ---------------------------------------- */
+
+/* Blocks of the old text whose line changed, ascending. */
+struct hr_move {
+    int first, last, delta;
+};
+/* A journal of new line numbers for all functions of a module that lie in the
+ * moved blocks and whose bodies `j` does not exchange. */
+struct hr_move *hr_line_members(struct hr_unit *u, const struct hr_block *old,
+                                const struct hr_block *new, size_t *count);
+int hr_line_plan(struct hr_unit *u, const struct hr_move *moves, size_t count,
+                 struct hr_journal *j, struct hr_journal *but);
+
+#endif /* HR_CODE_H */

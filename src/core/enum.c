@@ -1,0 +1,154 @@
+/* Enumerations: their members keep their identity.
+ *
+ * The whole statement has made a donor.  A member that both have stays the
+ * object that the program holds, with the donor's value; a new member of the
+ * donor becomes one of the live class.  The donor's tables are then made to
+ * hold those members, and the live class takes its content like any other.
+ */
+#include "scope.h"
+
+int
+hr_enum_is(PyObject *type)
+{
+    PyTypeObject *meta = Py_TYPE(type);
+    PyObject *map = PyDict_GetItemString(
+        hr_compat_type_dict((PyTypeObject *)type), "_member_map_");
+    return map != NULL && PyDict_Check(map) &&
+           (strcmp(meta->tp_name, "EnumMeta") == 0 ||
+            strcmp(meta->tp_name, "EnumType") == 0 ||
+            PyObject_HasAttrString((PyObject *)meta, "__members__"));
+}
+
+/* Values of an int or str enumeration are the member itself. */
+static int
+is_same_base_value(PyObject *a, PyObject *b)
+{
+    if (!PyLong_Check(a) && !PyUnicode_Check(a) && !PyFloat_Check(a) &&
+        !PyTuple_Check(a) && !PyBytes_Check(a)) {
+        return 1;
+    }
+    PyObject *x = PyObject_GetAttrString(a, "_value_");
+    PyObject *y = PyObject_GetAttrString(b, "_value_");
+    int same =
+        x == NULL || y == NULL ? -1 : PyObject_RichCompareBool(x, y, Py_EQ);
+    Py_XDECREF(x);
+    Py_XDECREF(y);
+    return same;
+}
+
+/* The member that is there takes the state of the donor's. */
+static int
+plan_state(struct hr_plan *p, PyObject *member, PyObject *new, PyObject *type)
+{
+    PyObject *to = hr_compat_instance_dict(member);
+    PyObject *from = hr_compat_instance_dict(new);
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    int status = to == NULL || from == NULL ? -1 : 0;
+    while (status == 0 && PyDict_Next(from, &pos, &key, &value)) {
+        PyObject *old = PyDict_GetItemWithError(to, key);
+        if (PyUnicode_CompareWithASCIIString(key, "__objclass__") == 0) {
+            value = type;
+        }
+        int same =
+            old == NULL ? 0 : PyObject_RichCompareBool(old, value, Py_EQ);
+        status = same < 0 ? -1
+                 : same   ? 0
+                        : hr_journal_add(p->j, HR_PLACE_DICT, to, key, value);
+    }
+    Py_XDECREF(to);
+    Py_XDECREF(from);
+    return status;
+}
+
+/* A member of the donor, which nobody has seen, becomes one of the class. */
+static int
+adopt_member(PyObject *member, PyObject *type)
+{
+    PyObject *dict = hr_compat_instance_dict(member);
+    int status = dict == NULL ? -1 : 0;
+    if (status == 0 && PyDict_GetItemString(dict, "__objclass__") != NULL) {
+        status = PyDict_SetItemString(dict, "__objclass__", type);
+    }
+    Py_XDECREF(dict);
+    PyTypeObject *old = Py_TYPE(member);
+    Py_INCREF(type);
+    Py_SET_TYPE(member, (PyTypeObject *)type);
+    Py_DECREF(old);
+    return status;
+}
+
+/* In a dict of the donor: its members replaced by those that stay. */
+static int
+map_values(struct hr_plan *p, PyObject *dict)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (dict != NULL && PyDict_Next(dict, &pos, &key, &value)) {
+        PyObject *kept = hr_evaluate_kept(p, value);
+        if (kept != NULL && PyDict_SetItem(dict, key, kept) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
+    PyObject *live = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *old_map = PyDict_GetItemString(live, "_member_map_");
+    PyObject *new_map = PyDict_GetItemString(dict, "_member_map_");
+    PyObject *values = PyDict_GetItemString(dict, "_value2member_map_");
+    PyObject *items = PyDict_Items(new_map);
+    int status = items == NULL ? -1 : 0;
+
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
+        PyObject *new = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
+        PyObject *old = PyDict_GetItemWithError(old_map, name);
+        if (hr_evaluate_kept(p, new) != NULL ||
+            Py_TYPE(new) == Py_TYPE(type)) {
+            continue; /* an alias */
+        }
+        int same = old == NULL ? 0 : is_same_base_value(old, new);
+        if (same < 0) {
+            status = -1;
+        }
+        else if (same) {
+            status = plan_state(p, old, new, type);
+            if (status == 0) {
+                status = hr_evaluate_substitute(p, new, old);
+            }
+        }
+        else {
+            status = adopt_member(new, type);
+        }
+    }
+    Py_XDECREF(items);
+    if (status == 0) {
+        status = map_values(p, new_map);
+    }
+    if (status == 0 && values != NULL && PyDict_Check(values)) {
+        status = map_values(p, values);
+    }
+    if (status == 0) {
+        /* The class's own names for its members. */
+        PyObject *names = PyDict_Keys(dict);
+        status = names == NULL ? -1 : 0;
+        for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names);
+             i++) {
+            PyObject *name = PyList_GET_ITEM(names, i);
+            PyObject *kept =
+                hr_evaluate_kept(p, PyDict_GetItemWithError(dict, name));
+            if (kept != NULL) {
+                status = PyDict_SetItem(dict, name, kept);
+            }
+        }
+        Py_XDECREF(names);
+        PyType_Modified((PyTypeObject *)donor);
+    }
+    return status < 0 ? -1
+                      : hr_class_plan(p->st, p->j, type, donor, type, NULL);
+}

@@ -1,0 +1,225 @@
+/* Functions that only moved: new line numbers, nothing else.
+ *
+ * Every function that the module's names lead to, and that begins in a moved
+ * block of this file, gets a copy of its code with its lines moved.  This runs
+ * after the commit: it may take longer than the commit itself, and nobody
+ * waits for it.
+ */
+#include "scope.h"
+
+/* The moved members of a class that changed.  Owned, never NULL but without
+ * memory. */
+struct hr_move *
+hr_line_members(struct hr_unit *u, const struct hr_block *old,
+                const struct hr_block *new, size_t *count)
+{
+    struct hr_blocks a = {0}, b = {0};
+    struct hr_lex_error error;
+    struct hr_diff d = {0};
+    struct hr_move *moves = NULL;
+    *count = 0;
+    if (hr_lex_members(u->source->text, u->source->size, old, &a, &error) !=
+            HR_LEX_NO_MEMORY &&
+        hr_lex_members(u->text, u->size, new, &b, &error) !=
+            HR_LEX_NO_MEMORY &&
+        hr_diff_blocks(u->source->text, &a, u->text, &b, &d) == 0) {
+        moves = PyMem_Calloc(b.count + 2, sizeof *moves);
+    }
+    /* The class statement itself, for its __firstlineno__. */
+    if (moves != NULL && old->line != new->line) {
+        moves[(*count)++] = (struct hr_move){(int)old->line, (int)old->line,
+                                             (int)new->line - (int)old->line};
+    }
+    for (size_t i = 0; moves != NULL && i < a.count; i++) {
+        for (size_t k = 0; k < b.count; k++) {
+            if (d.match[k] == (int)i &&
+                a.items[i].raw_hash == b.items[k].raw_hash &&
+                a.items[i].line != b.items[k].line) {
+                moves[(*count)++] = (struct hr_move){
+                    (int)a.items[i].line, (int)a.items[i].end_line,
+                    (int)b.items[k].line - (int)a.items[i].line};
+            }
+        }
+    }
+    hr_diff_clear(&d);
+    hr_blocks_clear(&a);
+    hr_blocks_clear(&b);
+    return moves;
+}
+
+struct walk {
+    struct hr_unit *u;
+    const struct hr_move *moves;
+    size_t count;
+    struct hr_journal *j, *but;
+    PyObject *seen; /* set of ids: functions and classes that were visited */
+};
+
+static int
+get_delta(struct walk *w, int line)
+{
+    size_t low = 0, high = w->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (w->moves[middle].last < line) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low < w->count && w->moves[low].first <= line ? w->moves[low].delta
+                                                         : 0;
+}
+
+static int
+mark(struct walk *w, PyObject *o)
+{
+    PyObject *id = PyLong_FromVoidPtr(o);
+    int seen = id == NULL ? -1 : PySet_Contains(w->seen, id);
+    if (seen == 0 && PySet_Add(w->seen, id) < 0) {
+        seen = -1;
+    }
+    Py_XDECREF(id);
+    return seen;
+}
+
+static int visit(struct walk *w, PyObject *o, int depth);
+
+static int
+visit_function(struct walk *w, PyObject *o, int depth)
+{
+    PyFunctionObject *f = (PyFunctionObject *)o;
+    PyObject *kept = NULL;
+    hr_patch *p = hr_patch_find_exact(w->u->plan->st, o);
+    if (p != NULL) {
+        /* Replaced: it is the original underneath that moved. */
+        hr_journal_peek(p->journal, HR_PLACE_FUNCTION, o, NULL, &kept);
+        if (kept != NULL) {
+            f = (PyFunctionObject *)kept;
+        }
+    }
+    PyCodeObject *code = (PyCodeObject *)f->func_code;
+    if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
+        !hr_journal_has(w->but, HR_PLACE_FUNCTION, (PyObject *)f)) {
+        int delta = get_delta(w, code->co_firstlineno);
+        if (delta != 0) {
+            PyObject *moved = hr_code_move((PyObject *)code, delta);
+            PyObject *holder =
+                moved ? hr_function_clone((PyObject *)f, NULL, NULL) : NULL;
+            int status = -1;
+            if (holder != NULL) {
+                hr_function_set_code(holder, moved);
+                hr_function_share_dict(holder, (PyObject *)f);
+                status = hr_journal_add(w->j, HR_PLACE_FUNCTION, (PyObject *)f,
+                                        NULL, holder);
+            }
+            Py_XDECREF(moved);
+            Py_XDECREF(holder);
+            if (status < 0) {
+                return -1;
+            }
+        }
+    }
+    /* A decorated function is behind its wrapper. */
+    PyObject *closure = f->func_closure;
+    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure);
+         i++) {
+        PyObject *inner = hr_compat_cell_peek(PyTuple_GET_ITEM(closure, i));
+        if (inner != NULL && PyFunction_Check(inner) &&
+            visit(w, inner, depth - 1) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+visit_class(struct walk *w, PyObject *type, int depth)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *home = PyDict_GetItemString(dict, "__module__");
+    if (home == NULL || !PyUnicode_Check(home) ||
+        PyUnicode_Compare(home, w->u->name) != 0) {
+        return 0;
+    }
+    PyObject *line = PyDict_GetItemString(dict, "__firstlineno__");
+    if (line != NULL && PyLong_Check(line)) {
+        int delta = get_delta(w, (int)PyLong_AsLong(line));
+        PyObject *name = PyUnicode_InternFromString("__firstlineno__");
+        PyObject *moved = PyLong_FromLong(PyLong_AsLong(line) + delta);
+        int status = name == NULL || moved == NULL ? -1
+                     : delta == 0                  ? 0
+                                  : hr_journal_add(w->j, HR_PLACE_TYPE, type,
+                                                   name, moved);
+        Py_XDECREF(name);
+        Py_XDECREF(moved);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    PyObject *values = PyDict_Values(dict);
+    int status = values == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(values); i++) {
+        status = visit(w, PyList_GET_ITEM(values, i), depth - 1);
+    }
+    Py_XDECREF(values);
+    return status;
+}
+
+static int
+visit(struct walk *w, PyObject *o, int depth)
+{
+    static const char *const inner_names[] = {
+        "__func__", "fget", "fset", "fdel", "func", "__wrapped__", NULL};
+    int status = 0;
+    if (depth == 0) {
+        return 0;
+    }
+    int is_function = PyFunction_Check(o), is_class = hr_class_is_open(o);
+    if (is_function || is_class) {
+        int seen = mark(w, o);
+        if (seen != 0) {
+            return seen < 0 ? -1 : 0;
+        }
+        return is_function ? visit_function(w, o, depth)
+                           : visit_class(w, o, depth);
+    }
+    PyTypeObject *type = Py_TYPE(o);
+    if (type == &PyUnicode_Type || type == &PyLong_Type || PyModule_Check(o) ||
+        (type->tp_descr_get == NULL && !PyCallable_Check(o)) ||
+        PyCFunction_Check(o) || PyType_Check(o)) {
+        return 0;
+    }
+    if (PyMethod_Check(o)) {
+        return visit(w, PyMethod_GET_FUNCTION(o), depth - 1);
+    }
+    for (int i = 0; status == 0 && inner_names[i] != NULL; i++) {
+        PyObject *name = PyUnicode_InternFromString(inner_names[i]);
+        PyObject *inner = name ? _PyType_Lookup(type, name) : NULL;
+        int has = inner != NULL || type->tp_dictoffset != 0;
+        inner = has && name ? PyObject_GetAttr(o, name) : NULL;
+        PyErr_Clear();
+        if (inner != NULL && inner != o && inner != Py_None) {
+            status = visit(w, inner, depth - 1);
+        }
+        Py_XDECREF(inner);
+        Py_XDECREF(name);
+    }
+    return status;
+}
+
+int
+hr_line_plan(struct hr_unit *u, const struct hr_move *moves, size_t count,
+             struct hr_journal *j, struct hr_journal *but)
+{
+    struct walk w = {u, moves, count, j, but, PySet_New(NULL)};
+    PyObject *values = w.seen ? PyDict_Values(u->dict) : NULL;
+    int status = values == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(values); i++) {
+        status = visit(&w, PyList_GET_ITEM(values, i), 7);
+    }
+    Py_XDECREF(values);
+    Py_XDECREF(w.seen);
+    return status;
+}

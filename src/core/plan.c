@@ -1,0 +1,896 @@
+/* A batch of saved sources: from the texts to one journal, and its commit.
+ *
+ *     read, decode, split          every file, or the batch is refused
+ *     one unit for each module     ordered by their imports
+ *     scope.c                      evaluates what changed, plans it
+ *     evaluate.c                   moves what was made out of the shadows
+ *     derive.c, closure.c          copies, constants, live closures
+ *     before hooks
+ *     commit                       no Python, cannot fail
+ *     lines, caches, hooks         afterwards
+ *
+ * Everything up to the commit can fail, and then nothing has changed.
+ */
+#include "scope.h"
+
+/* -- Refusing ------------------------------------------------------------- */
+
+static int
+add_refusal(struct hr_plan *p, PyObject *module, PyObject *qualname, long line,
+            const char *code, PyObject *sentence)
+{
+    PyObject *c = PyUnicode_FromString(code);
+    int status =
+        c == NULL ? -1
+                  : hr_revision_add_edit(p->st, p->revision, "refused", module,
+                                         qualname, line, c, sentence);
+    Py_XDECREF(c);
+    return status;
+}
+
+int
+hr_plan_refuse(struct hr_plan *p, struct hr_unit *u, const char *code,
+               int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    PyObject *sentence = PyUnicode_FromFormatV(format, args);
+    va_end(args);
+    if (sentence == NULL ||
+        add_refusal(p, u ? u->name : NULL, NULL, line, code, sentence) < 0) {
+        Py_XDECREF(sentence);
+        return -1;
+    }
+    hr_revision *r = (hr_revision *)p->revision;
+    Py_XSETREF(r->error, line > 0
+                             ? PyUnicode_FromFormat("%s: line %d: %U", code,
+                                                    line, sentence)
+                             : PyUnicode_FromFormat("%s: %U", code, sentence));
+    Py_DECREF(sentence);
+    p->refused = 1;
+    return -1;
+}
+
+/* The current exception is the reason. */
+static void
+refuse_exception(struct hr_plan *p, struct hr_unit *u)
+{
+    PyObject *type, *value, *traceback, *code = NULL;
+    hr_revision *r = (hr_revision *)p->revision;
+    const char *number = "HR110";
+    long line = u ? u->error_line : 0;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (PyErr_GivenExceptionMatches(type, p->st->rude_edit) &&
+        (code = PyObject_GetAttrString(value, "code")) != NULL) {
+        number = PyUnicode_AsUTF8(code);
+    }
+    else if (PyErr_GivenExceptionMatches(type, PyExc_SyntaxError)) {
+        PyObject *at = PyObject_GetAttrString(value, "lineno");
+        number = "HR101";
+        if (at != NULL && PyLong_Check(at)) {
+            line = PyLong_AsLong(at);
+        }
+        Py_XDECREF(at);
+    }
+    else if (PyErr_GivenExceptionMatches(type, p->st->interrupted)) {
+        number = "HR111";
+    }
+    PyErr_Clear();
+    PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
+    PyErr_Clear();
+    PyObject *sentence =
+        code != NULL
+            ? Py_XNewRef(text)
+            : PyUnicode_FromFormat(
+                  "%s: %U; nothing was changed, correct it and save",
+                  ((PyTypeObject *)type)->tp_name, text ? text : Py_None);
+    if (sentence != NULL) {
+        (void)add_refusal(p, u ? u->name : NULL, NULL, line,
+                          number ? number : "HR110", sentence);
+    }
+    PyErr_Clear();
+    Py_XDECREF(sentence);
+    Py_XDECREF(text);
+    PyErr_Restore(type, value, traceback);
+    PyObject *described = hr_revision_describe_exception();
+    if (described != NULL) {
+        Py_XSETREF(r->error,
+                   PyUnicode_FromFormat("%s: %U", number ? number : "HR110",
+                                        described));
+        Py_DECREF(described);
+    }
+    PyErr_Clear();
+    Py_XDECREF(code);
+    p->refused = 1;
+}
+
+/* -- Helpers of the scopes ------------------------------------------------ */
+
+int
+hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
+                 const char *text, const struct hr_block *b)
+{
+    PyObject *qualname = NULL;
+    if (b->name_len > 0) {
+        PyObject *name =
+            PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
+        qualname = name == NULL ? NULL
+                   : prefix == NULL
+                       ? Py_NewRef(name)
+                       : PyUnicode_FromFormat("%U.%U", prefix, name);
+        Py_XDECREF(name);
+        if (qualname == NULL) {
+            return -1;
+        }
+    }
+    int status =
+        hr_revision_add_edit(u->plan->st, u->plan->revision, kind, u->name,
+                             qualname, (long)b->line, NULL, NULL);
+    Py_XDECREF(qualname);
+    return status;
+}
+
+int
+hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
+                 PyObject *new)
+{
+    hr_patch *patch = hr_patch_find_exact(p->st, f);
+    PyObject *kept = NULL;
+    if (patch != NULL) {
+        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &kept);
+    }
+    if (kept == NULL) {
+        return hr_journal_add(j, HR_PLACE_FUNCTION, f, NULL, new);
+    }
+    /* Replaced: the edit goes to the original underneath, in both places
+     * where its body is. */
+    PyObject *second = hr_function_clone(new, NULL, NULL);
+    int status = second == NULL ? -1 : 0;
+    if (status == 0) {
+        status = hr_journal_add(j, HR_PLACE_FUNCTION, kept, NULL, new);
+    }
+    if (status == 0) {
+        status = hr_journal_add(j, HR_PLACE_FUNCTION, patch->original, NULL,
+                                second);
+    }
+    Py_XDECREF(second);
+    return status;
+}
+
+/* -- Files ---------------------------------------------------------------- */
+
+/* The compiler's word on a text that could not be split. */
+static int
+refuse_syntax(struct hr_plan *p, struct hr_file *f, struct hr_lex_error error)
+{
+    PyCompilerFlags flags = {.cf_flags =
+                                 PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
+                             .cf_feature_version = PY_MINOR_VERSION};
+    PyObject *code =
+        Py_CompileStringObject(f->text, f->path, Py_file_input, &flags, -1);
+    if (code == NULL) {
+        refuse_exception(p, NULL);
+        return -1;
+    }
+    Py_DECREF(code);
+    return hr_plan_refuse(p, NULL, "HR101", (int)error.line, "%s in %U",
+                          hr_lex_message(error.status), f->path);
+}
+
+static int
+read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
+{
+    struct hr_lex_error error;
+    PyObject *why = NULL;
+    f->path = PyUnicode_DecodeFSDefault(c->path);
+    f->source = hr_source_find(p->st, c->path);
+    hr_revision *r = (hr_revision *)p->revision;
+    if (f->path == NULL || PyList_Append(r->files, f->path) < 0) {
+        return -1;
+    }
+    if (c->kind == HR_CHANGE_REFUSED) {
+        return hr_plan_refuse(p, NULL, "HR103", 0, "%s", c->error);
+    }
+    int status = hr_source_decode(c->text, c->size, &f->text, &f->size, &why);
+    if (status != 0) {
+        if (status > 0) {
+            status =
+                hr_plan_refuse(p, NULL, "HR102", 0, "%U: %U", f->path, why);
+            Py_DECREF(why);
+        }
+        return -1;
+    }
+    if (hr_lex_split(f->text, f->size, &f->blocks, &error) != HR_LEX_OK) {
+        return refuse_syntax(p, f, error);
+    }
+    return 0;
+}
+
+/* -- Units ---------------------------------------------------------------- */
+
+/* Flags of the `from __future__` imports, for blocks compiled alone. */
+static int
+get_future_flags(const char *text, const struct hr_blocks *blocks)
+{
+    static const char *const names[] = {"annotations", "barry_as_FLUFL", NULL};
+    int flags = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct hr_block *b = &blocks->items[i];
+        if (b->kind == HR_BLOCK_FUTURE) {
+            for (int k = 0; names[k] != NULL; k++) {
+                if (memmem(text + b->start, b->end - b->start, names[k],
+                           strlen(names[k])) != NULL) {
+                    flags |= k == 0 ? CO_FUTURE_ANNOTATIONS
+                                    : CO_FUTURE_BARRY_AS_BDFL;
+                }
+            }
+        }
+    }
+    return flags;
+}
+
+static int
+add_unit(struct hr_plan *p, struct hr_file *f, PyObject *module)
+{
+    struct hr_unit *units =
+        PyMem_Realloc(p->units, (p->unit_count + 1) * sizeof *units);
+    if (units == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    p->units = units;
+    struct hr_unit *u = &units[p->unit_count++];
+    memset(u, 0, sizeof *u);
+    u->plan = p;
+    u->source = f->source;
+    u->text = f->text;
+    u->size = f->size;
+    u->blocks = &f->blocks;
+    u->module = Py_NewRef(module);
+    u->dict = Py_NewRef(PyModule_GetDict(module));
+    u->name = PyObject_GetAttrString(module, "__name__");
+    u->filename = PyDict_GetItemString(u->dict, "__file__");
+    u->filename = Py_XNewRef(u->filename);
+    u->changed = PyDict_New();
+    u->removed = PyList_New(0);
+    u->future = get_future_flags(f->text, &f->blocks);
+    return u->name == NULL || u->filename == NULL || u->changed == NULL ||
+                   u->removed == NULL
+               ? -1
+               : 0;
+}
+
+static void
+clear_unit(struct hr_unit *u)
+{
+    Py_XDECREF(u->module);
+    Py_XDECREF(u->dict);
+    Py_XDECREF(u->name);
+    Py_XDECREF(u->filename);
+    Py_XDECREF(u->shadow);
+    Py_XDECREF(u->before);
+    Py_XDECREF(u->changed);
+    Py_XDECREF(u->removed);
+}
+
+/* Does the text import the other's module?  By its last name: a guess is
+ * enough for an order. */
+static int
+imports(struct hr_unit *u, struct hr_unit *other)
+{
+    Py_ssize_t n;
+    const char *name = PyUnicode_AsUTF8AndSize(other->name, &n);
+    if (name == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    const char *dot = strrchr(name, '.');
+    const char *last = dot != NULL ? dot + 1 : name;
+    for (size_t i = 0; i < u->blocks->count; i++) {
+        const struct hr_block *b = &u->blocks->items[i];
+        if (b->kind == HR_BLOCK_IMPORT &&
+            memmem(u->text + b->start, b->end - b->start, last,
+                   strlen(last)) != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Those that are imported first.  Circles stay as they came. */
+static int
+order_units(struct hr_plan *p)
+{
+    size_t n = p->unit_count, placed = 0;
+    if (n < 2) {
+        return 0;
+    }
+    struct hr_unit *ordered = PyMem_Malloc(n * sizeof *ordered);
+    unsigned char *done = PyMem_Calloc(n, 1);
+    if (ordered == NULL || done == NULL) {
+        PyMem_Free(ordered);
+        PyMem_Free(done);
+        PyErr_NoMemory();
+        return -1;
+    }
+    while (placed < n) {
+        size_t before = placed;
+        for (size_t i = 0; i < n; i++) {
+            int waits = 0;
+            for (size_t k = 0; !done[i] && k < n && !waits; k++) {
+                waits =
+                    k != i && !done[k] && imports(&p->units[i], &p->units[k]);
+            }
+            if (!done[i] && !waits) {
+                ordered[placed++] = p->units[i];
+                done[i] = 1;
+            }
+        }
+        for (size_t i = 0; placed == before && i < n; i++) {
+            if (!done[i]) {
+                ordered[placed++] = p->units[i];
+                done[i] = 1;
+            }
+        }
+    }
+    memcpy(p->units, ordered, n * sizeof *ordered);
+    PyMem_Free(ordered);
+    PyMem_Free(done);
+    return 0;
+}
+
+/* -- One unit ------------------------------------------------------------- */
+
+/* Plain functions, at the top or in classes, need no shadow. */
+static int
+is_plain(struct hr_scope *s)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        int k = s->diff.match[i];
+        if ((k >= 0 && s->old->items[k].raw_hash == b->raw_hash) ||
+            hr_scope_is_main(s, b)) {
+            continue;
+        }
+        if (k >= 0 && s->old->items[k].hash == b->hash &&
+            b->kind != HR_BLOCK_DEF && b->kind != HR_BLOCK_CLASS) {
+            continue;
+        }
+        if (b->kind == HR_BLOCK_CLASS && k >= 0 &&
+            s->old->items[k].kind == HR_BLOCK_CLASS &&
+            s->old->items[k].head_hash == b->head_hash && !b->body_inline) {
+            struct hr_blocks old = {0}, new = {0};
+            struct hr_lex_error error;
+            struct hr_scope inner = {.u = s->u, .depth = s->depth + 1};
+            inner.old_text = s->old_text;
+            inner.old = &old;
+            inner.new = &new;
+            int plain =
+                hr_lex_members(s->old_text, s->u->source->size,
+                               &s->old->items[k], &old, &error) == HR_LEX_OK &&
+                hr_lex_members(s->u->text, s->u->size, b, &new, &error) ==
+                    HR_LEX_OK &&
+                hr_diff_blocks(s->old_text, &old, s->u->text, &new,
+                               &inner.diff) == 0 &&
+                is_plain(&inner);
+            hr_diff_clear(&inner.diff);
+            hr_blocks_clear(&old);
+            hr_blocks_clear(&new);
+            PyErr_Clear();
+            if (plain) {
+                continue;
+            }
+            return 0;
+        }
+        if (b->kind != HR_BLOCK_DEF ||
+            (b->decorated &&
+             (k < 0 || s->old->items[k].head_hash != b->head_hash))) {
+            return 0;
+        }
+    }
+    /* An earlier binding may come to light, and run. */
+    for (size_t i = 0; i < s->old->count; i++) {
+        if (!s->diff.used[i] && s->old->items[i].name_len == 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int
+plan_unit(struct hr_unit *u)
+{
+    struct hr_scope s = {.u = u, .live = u->dict};
+    int status;
+    s.old_text = u->source->text;
+    s.old = &u->source->blocks;
+    s.new = u->blocks;
+    if (hr_diff_blocks(s.old_text, s.old, u->text, s.new, &s.diff) < 0) {
+        return -1;
+    }
+    u->evaluates = !is_plain(&s);
+    if (u->evaluates) {
+        status = hr_evaluate_shadow(u);
+    }
+    else {
+        u->shadow = PyDict_New();
+        u->before = PyDict_New();
+        status = u->shadow == NULL || u->before == NULL ? -1 : 0;
+    }
+    if (status == 0) {
+        s.ns = u->shadow;
+        status = hr_scope_plan(&s);
+    }
+    /* What names hold now, merged with what they held. */
+    PyObject *names = status == 0 ? PyDict_Keys(u->shadow) : NULL;
+    for (Py_ssize_t i = 0;
+         names != NULL && status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        PyObject *new = PyDict_GetItemWithError(u->shadow, name);
+        if (new == NULL || new == PyDict_GetItemWithError(u->before, name) ||
+            !PyUnicode_Check(name)) {
+            continue;
+        }
+        const struct hr_block *old_block = NULL;
+        Py_ssize_t n;
+        const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
+        for (size_t k = s.old->count; utf8 && k-- > 0;) {
+            const struct hr_block *b = &s.old->items[k];
+            if ((b->name_len == (size_t)n &&
+                 memcmp(s.old_text + b->name, utf8, (size_t)n) == 0) ||
+                (b->kind == HR_BLOCK_COMPOUND &&
+                 memmem(s.old_text + b->start, b->end - b->start, utf8,
+                        (size_t)n) != NULL)) {
+                old_block = b;
+                break;
+            }
+        }
+        PyObject *value = Py_NewRef(new);
+        status =
+            hr_scope_merge(&s, name, PyDict_GetItemWithError(u->dict, name),
+                           &value, old_block);
+        if (status == 0 && value != new) {
+            status = PyDict_SetItem(u->shadow, name, value);
+        }
+        Py_DECREF(value);
+    }
+    Py_XDECREF(names);
+    hr_diff_clear(&s.diff);
+    return status;
+}
+
+/* Names whose value is another now: into the journal. */
+static int
+plan_values(struct hr_unit *u)
+{
+    struct hr_plan *p = u->plan;
+    PyObject *name, *new;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(u->shadow, &pos, &name, &new)) {
+        PyObject *live = PyDict_GetItemWithError(u->dict, name);
+        if (new == PyDict_GetItemWithError(u->before, name) || new == live ||
+            !PyUnicode_Check(name) ||
+            PyUnicode_CompareWithASCIIString(name, "__builtins__") == 0) {
+            continue;
+        }
+        PyObject *pair = PyTuple_Pack(2, live ? live : Py_Ellipsis, new);
+        if (pair == NULL || PyDict_SetItem(u->changed, name, pair) < 0 ||
+            hr_journal_add(p->j, HR_PLACE_DICT, u->dict, name, new) < 0) {
+            Py_XDECREF(pair);
+            return -1;
+        }
+        Py_DECREF(pair);
+    }
+    /* Names that are gone: removed from the text, or by a `del` that ran. */
+    PyObject *gone = PyDict_Keys(u->before);
+    if (gone == NULL) {
+        return -1;
+    }
+    int status = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(u->removed); i++) {
+        if (status == 0 && !u->evaluates) {
+            status = PyList_Append(gone, PyList_GET_ITEM(u->removed, i));
+        }
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(gone); i++) {
+        PyObject *key = PyList_GET_ITEM(gone, i);
+        PyObject *live = PyDict_GetItemWithError(u->dict, key);
+        if (live == NULL || PyDict_GetItemWithError(u->shadow, key) != NULL) {
+            continue;
+        }
+        PyObject *pair = PyTuple_Pack(2, live, Py_Ellipsis);
+        status = pair == NULL ? -1 : PyDict_SetItem(u->changed, key, pair);
+        Py_XDECREF(pair);
+        if (status == 0) {
+            status = hr_journal_add(p->j, HR_PLACE_DICT, u->dict, key, NULL);
+        }
+    }
+    Py_DECREF(gone);
+    return status;
+}
+
+/* -- Lines ---------------------------------------------------------------- */
+
+static int
+plan_lines(struct hr_unit *u, struct hr_journal *j)
+{
+    const struct hr_blocks *old = &u->source->blocks, *new = u->blocks;
+    struct hr_diff d = {0};
+    struct hr_move *moves;
+    size_t count = 0;
+    if (hr_diff_blocks(u->source->text, old, u->text, new, &d) < 0) {
+        return -1;
+    }
+    moves = PyMem_Calloc(old->count + 1, sizeof *moves);
+    int status = moves == NULL ? -1 : 0;
+    int *partner = PyMem_Malloc((old->count + 1) * sizeof *partner);
+    for (size_t i = 0; partner != NULL && i < old->count; i++) {
+        partner[i] = -1;
+    }
+    for (size_t i = 0; partner != NULL && i < new->count; i++) {
+        if (d.match[i] >= 0) {
+            partner[d.match[i]] = (int)i;
+        }
+    }
+    for (size_t i = 0; status == 0 && partner != NULL && i < old->count; i++) {
+        const struct hr_block *a = &old->items[i];
+        const struct hr_block *b =
+            partner[i] >= 0 ? &new->items[partner[i]] : NULL;
+        if (b == NULL) {
+            continue;
+        }
+        int delta = (int)b->line - (int)a->line;
+        if (a->raw_hash == b->raw_hash) {
+            if (delta != 0) {
+                moves[count++] =
+                    (struct hr_move){(int)a->line, (int)a->end_line, delta};
+            }
+        }
+        else if (a->kind == HR_BLOCK_CLASS && b->kind == HR_BLOCK_CLASS) {
+            size_t more = 0;
+            struct hr_move *inner = hr_line_members(u, a, b, &more);
+            struct hr_move *grown = PyMem_Realloc(
+                moves, (count + more + old->count + 2) * sizeof *moves);
+            if (inner == NULL || grown == NULL) {
+                status = -1;
+            }
+            if (grown != NULL) {
+                moves = grown;
+            }
+            if (status == 0) {
+                memcpy(moves + count, inner, more * sizeof *inner);
+                count += more;
+            }
+            PyMem_Free(inner);
+        }
+    }
+    if (status == 0 && count > 0) {
+        status = hr_line_plan(u, moves, count, j, u->plan->j);
+    }
+    PyMem_Free(partner);
+    PyMem_Free(moves);
+    hr_diff_clear(&d);
+    return status;
+}
+
+/* -- Hooks ---------------------------------------------------------------- */
+
+static int
+call_hook(PyObject *dict, const char *name, PyObject *argument)
+{
+    PyObject *hook = PyDict_GetItemString(dict, name);
+    if (hook == NULL) {
+        return 0;
+    }
+    PyObject *callable = Py_NewRef(hook);
+    if (Py_TYPE(hook) == &PyStaticMethod_Type ||
+        Py_TYPE(hook) == &PyClassMethod_Type) {
+        Py_SETREF(callable, PyObject_GetAttrString(hook, "__func__"));
+    }
+    PyObject *result =
+        callable ? PyObject_CallFunctionObjArgs(callable, argument, NULL)
+                 : NULL;
+    Py_XDECREF(callable);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* A class's hook is called with the revision, bound to the class when it is a
+ * class method. */
+static int
+call_class_hook(PyObject *type, const char *name, PyObject *revision)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    if (PyDict_GetItemString(dict, name) == NULL) {
+        return 0;
+    }
+    PyObject *result = PyObject_CallMethod(type, name, "O", revision);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* 0, or -1 with the exception of a hook when `stops`; else they are logged. */
+static int
+call_hooks(struct hr_plan *p, const char *name, int stops)
+{
+    for (size_t i = 0; i < p->unit_count; i++) {
+        if (call_hook(p->units[i].dict, name, p->revision) < 0) {
+            if (stops) {
+                return -1;
+            }
+            hr_log_exception(p->st, "%s of %U failed", name, p->units[i].name);
+        }
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->classes); i++) {
+        PyObject *type = PyList_GET_ITEM(p->classes, i);
+        if (call_class_hook(type, name, p->revision) < 0) {
+            if (stops) {
+                return -1;
+            }
+            hr_log_exception(p->st, "%s of %R failed", name, type);
+        }
+    }
+    return 0;
+}
+
+static void
+migrate(struct hr_plan *p)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->classes); i++) {
+        PyObject *type = PyList_GET_ITEM(p->classes, i);
+        PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+        if (PyDict_GetItemString(dict, "__hot_reload_migrate__") == NULL) {
+            continue;
+        }
+        PyObject *gc = PyImport_ImportModule("gc");
+        PyObject *all =
+            gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+        for (Py_ssize_t k = 0; all != NULL && k < PyList_GET_SIZE(all); k++) {
+            PyObject *o = PyList_GET_ITEM(all, k);
+            if (!PyType_IsSubtype(Py_TYPE(o), (PyTypeObject *)type)) {
+                continue;
+            }
+            PyObject *hook =
+                PyObject_GetAttrString(type, "__hot_reload_migrate__");
+            PyObject *result =
+                hook ? PyObject_CallFunctionObjArgs(hook, o, NULL) : NULL;
+            Py_XDECREF(hook);
+            if (result == NULL) {
+                hr_log_exception(p->st, "__hot_reload_migrate__ of %R failed",
+                                 type);
+            }
+            Py_XDECREF(result);
+        }
+        Py_XDECREF(all);
+        Py_XDECREF(gc);
+        PyErr_Clear();
+    }
+}
+
+/* -- After the commit ----------------------------------------------------- */
+
+static int
+keep_texts(struct hr_plan *p)
+{
+    hr_revision *r = (hr_revision *)p->revision;
+    Py_XSETREF(r->texts, PyDict_New());
+    for (size_t i = 0; r->texts != NULL && i < p->file_count; i++) {
+        struct hr_file *f = &p->files[i];
+        if (f->source == NULL || f->text == NULL) {
+            continue;
+        }
+        PyObject *pair = Py_BuildValue(
+            "(NN)",
+            PyUnicode_DecodeUTF8(f->source->text, (Py_ssize_t)f->source->size,
+                                 "replace"),
+            PyUnicode_DecodeUTF8(f->text, (Py_ssize_t)f->size, "replace"));
+        if (pair == NULL || PyDict_SetItem(r->texts, f->path, pair) < 0) {
+            Py_XDECREF(pair);
+            return -1;
+        }
+        Py_DECREF(pair);
+    }
+    return r->texts == NULL ? -1 : 0;
+}
+
+/* linecache has the old text: let it read again. */
+static void
+refresh_linecache(struct hr_plan *p)
+{
+    PyObject *module = PyImport_ImportModule("linecache");
+    PyObject *cache = module ? PyObject_GetAttrString(module, "cache") : NULL;
+    for (size_t i = 0; cache != NULL && i < p->unit_count; i++) {
+        if (PyMapping_HasKey(cache, p->units[i].filename)) {
+            (void)PyObject_DelItem(cache, p->units[i].filename);
+        }
+        PyErr_Clear();
+    }
+    PyErr_Clear();
+    Py_XDECREF(cache);
+    Py_XDECREF(module);
+}
+
+static void
+finish(struct hr_plan *p)
+{
+    hr_revision *r = (hr_revision *)p->revision;
+    hr_journal_notify(p->j);
+    for (size_t i = 0; i < p->unit_count; i++) {
+        struct hr_journal *moves = hr_journal_new();
+        if (moves == NULL || plan_lines(&p->units[i], moves) < 0 ||
+            hr_closure_follow(p, moves) < 0 || hr_journal_swap(moves) < 0 ||
+            hr_journal_append(p->j, moves) < 0) {
+            hr_log_exception(p->st, "the lines of %U could not be moved",
+                             p->units[i].name);
+        }
+        hr_journal_free(p->st, moves);
+    }
+    if (keep_texts(p) < 0) {
+        PyErr_Clear();
+    }
+    for (size_t i = 0; i < p->file_count; i++) {
+        struct hr_file *f = &p->files[i];
+        if (f->source != NULL && f->text != NULL) {
+            hr_source_set_text(f->source, f->text, f->size, &f->blocks);
+            f->source->doubt = 0;
+            f->text = NULL;
+        }
+    }
+    refresh_linecache(p);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->after); i++) {
+        PyObject *result = PyObject_CallNoArgs(PyList_GET_ITEM(p->after, i));
+        if (result == NULL) {
+            hr_log_exception(p->st, "%R failed", PyList_GET_ITEM(p->after, i));
+        }
+        Py_XDECREF(result);
+    }
+    if (hr_evaluate_substitute_leaked(p) < 0) {
+        PyErr_Clear();
+    }
+    migrate(p);
+    (void)call_hooks(p, "__hot_reload_after__", 0);
+    r->journal = p->j;
+    r->undoable = 1;
+    p->j = NULL;
+}
+
+static int
+report_partial(struct hr_plan *p)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->partial); i++) {
+        PyObject *entry = PyList_GET_ITEM(p->partial, i);
+        PyObject *sentence = PyTuple_GET_ITEM(entry, 1);
+        hr_log(p->st, HR_SAY_WARNING, "%U", sentence);
+        if (add_refusal(p, NULL, PyTuple_GET_ITEM(entry, 2),
+                        PyLong_AsLong(PyTuple_GET_ITEM(entry, 3)),
+                        PyUnicode_AsUTF8(PyTuple_GET_ITEM(entry, 0)),
+                        sentence) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* -- The whole ------------------------------------------------------------ */
+
+static int
+make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
+          struct hr_unit **at)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (read_file(p, &p->files[i], &changes[i]) < 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *modules = hr_source_modules(p->st, changes[i].path);
+        int status = modules == NULL ? -1 : 0;
+        for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(modules);
+             k++) {
+            status = add_unit(p, &p->files[i], PyList_GET_ITEM(modules, k));
+        }
+        if (status == 0 && PyList_GET_SIZE(modules) == 0) {
+            status = hr_plan_refuse(
+                p, NULL, "HR401", 0,
+                "no module in sys.modules was made from %U (it was removed, "
+                "or replaced itself by another object); restart to have the "
+                "new text",
+                p->files[i].path);
+        }
+        Py_XDECREF(modules);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    if (order_units(p) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < p->unit_count; i++) {
+        *at = &p->units[i];
+        if (plan_unit(&p->units[i]) < 0) {
+            return -1;
+        }
+    }
+    *at = NULL;
+    if (hr_evaluate_end(p) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < p->unit_count; i++) {
+        if (plan_values(&p->units[i]) < 0) {
+            return -1;
+        }
+    }
+    if (hr_derive(p) < 0 || hr_closure_follow(p, p->j) < 0) {
+        return -1;
+    }
+    return call_hooks(p, "__hot_reload_before__", 1);
+}
+
+static void
+clear_plan(struct hr_plan *p)
+{
+    for (size_t i = 0; i < p->unit_count; i++) {
+        clear_unit(&p->units[i]);
+    }
+    for (size_t i = 0; i < p->file_count; i++) {
+        free(p->files[i].text);
+        hr_blocks_clear(&p->files[i].blocks);
+        Py_XDECREF(p->files[i].path);
+    }
+    for (size_t i = 0; i < p->pair_count; i++) {
+        Py_DECREF(p->pairs[i].new);
+        Py_DECREF(p->pairs[i].kept);
+    }
+    PyMem_Free(p->pairs);
+    PyMem_Free(p->units);
+    PyMem_Free(p->files);
+    hr_journal_free(p->st, p->j);
+    Py_XDECREF(p->after);
+    Py_XDECREF(p->classes);
+    Py_XDECREF(p->partial);
+}
+
+int
+hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
+            size_t count)
+{
+    struct hr_plan p = {.st = st, .revision = revision};
+    hr_revision *r = (hr_revision *)revision;
+    struct hr_unit *at = NULL;
+    int status = -1;
+
+    p.files = PyMem_Calloc(count, sizeof *p.files);
+    p.file_count = count;
+    p.after = PyList_New(0);
+    p.classes = PyList_New(0);
+    p.partial = PyList_New(0);
+    p.j = hr_journal_new();
+    if (p.files == NULL || p.after == NULL || p.classes == NULL ||
+        p.partial == NULL || p.j == NULL) {
+        PyErr_NoMemory();
+        p.file_count = p.files == NULL ? 0 : count;
+        goto done;
+    }
+    status = make_plan(&p, changes, count, &at);
+    hr_evaluate_abandon(&p);
+    if (status == 0) {
+        status = hr_journal_swap(p.j);
+    }
+    r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    r->wall = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
+    if (status == 0) {
+        r->ok = 1;
+        finish(&p);
+        status = report_partial(&p);
+    }
+    else {
+        if (!p.refused) {
+            refuse_exception(&p, at);
+        }
+        status = PyErr_Occurred() ? -1 : 0;
+    }
+done:
+    clear_plan(&p);
+    return status;
+}

@@ -1,0 +1,438 @@
+/* Followed files: which they are, and the text that the program runs.
+ *
+ * The text that a module was imported from is gone once its file is saved, so
+ * it is read when the module is imported: sys.meta_path begins with a finder
+ * that asks the others, and reads the file of what they find under a root.
+ * Modules that came another way (before start(), or loaded from a path) are
+ * adopted later, with the file as it is then; where the live functions do not
+ * begin on the lines of that text, this is said.
+ *
+ * Reading is done without the GIL.  Texts are kept as UTF-8.
+ */
+#include "code.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "watch/watch.h"
+
+/* -- The list ------------------------------------------------------------- */
+
+struct hr_source *
+hr_source_find(struct hr_state *st, const char *path)
+{
+    struct hr_source *s = st->sources;
+    while (s != NULL && strcmp(s->path, path) != 0) {
+        s = s->next;
+    }
+    return s;
+}
+
+void
+hr_source_set_text(struct hr_source *s, char *text, size_t size,
+                   struct hr_blocks *blocks)
+{
+    free(s->text);
+    hr_blocks_clear(&s->blocks);
+    s->text = text;
+    s->size = size;
+    s->blocks = *blocks;
+    memset(blocks, 0, sizeof *blocks);
+}
+
+int
+hr_source_differs(struct hr_source *s, uint64_t file_hash)
+{
+    return s->file_hash != file_hash || s->doubt;
+}
+
+void
+hr_source_seen(struct hr_source *s, uint64_t file_hash)
+{
+    if (s != NULL) {
+        s->file_hash = file_hash;
+    }
+}
+
+static void
+free_source(struct hr_source *s)
+{
+    hr_blocks_clear(&s->blocks);
+    free(s->text);
+    free(s->path);
+    free(s);
+}
+
+void
+hr_source_free_all(struct hr_state *st)
+{
+    while (st->sources != NULL) {
+        struct hr_source *s = st->sources;
+        st->sources = s->next;
+        free_source(s);
+    }
+    st->source_count = 0;
+}
+
+/* -- Decoding ------------------------------------------------------------- */
+
+/* Is it UTF-8?  The common case, without making a str. */
+static int
+is_ascii(const char *bytes, size_t size)
+{
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + i, 8);
+        if (word & 0x8080808080808080ULL) {
+            return 0;
+        }
+    }
+    for (; i < size; i++) {
+        if (bytes[i] & 0x80) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static char *
+copy_bytes(const char *bytes, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (copy == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memcpy(copy, bytes, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+int
+hr_source_decode(const char *bytes, size_t size, char **out, size_t *out_size,
+                 PyObject **why)
+{
+    char encoding[64];
+    size_t bom = hr_lex_encoding(bytes, size, encoding);
+    const char *nul = memchr(bytes, '\0', size);
+    bytes += bom;
+    size -= bom;
+    if (nul != NULL) {
+        *why = PyUnicode_FromString("it holds a null byte; save it as text");
+        return *why == NULL ? -1 : 1;
+    }
+    if (!is_ascii(bytes, size) || strcmp(encoding, "utf-8") != 0) {
+        PyObject *text =
+            PyUnicode_Decode(bytes, (Py_ssize_t)size, encoding, NULL);
+        Py_ssize_t n;
+        const char *utf8 = text ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+        if (utf8 == NULL) {
+            PyObject *type, *value, *traceback;
+            PyErr_Fetch(&type, &value, &traceback);
+            *why = PyUnicode_FromFormat(
+                "it cannot be decoded as %s (%S); save it in the encoding "
+                "that its first lines declare",
+                encoding, value ? value : Py_None);
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+            Py_XDECREF(text);
+            return *why == NULL ? -1 : 1;
+        }
+        *out = copy_bytes(utf8, (size_t)n);
+        *out_size = (size_t)n;
+        Py_DECREF(text);
+    }
+    else {
+        *out = copy_bytes(bytes, size);
+        *out_size = size;
+    }
+    return *out == NULL ? -1 : 0;
+}
+
+/* -- Adding --------------------------------------------------------------- */
+
+struct hr_source *
+hr_source_add(struct hr_state *st, const char *path)
+{
+    struct hr_source *s = hr_source_find(st, path);
+    struct hr_change c = {.path = NULL};
+    struct hr_lex_error error;
+    struct hr_blocks blocks = {0};
+    char *text = NULL;
+    size_t size = 0;
+    PyObject *why = NULL;
+
+    if (s != NULL) {
+        return s;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    hr_watch_read(path, 0, &c);
+    Py_END_ALLOW_THREADS
+    if (c.kind == HR_CHANGE_CONTENT) {
+        if (hr_source_decode(c.text, c.size, &text, &size, &why) < 0) {
+            free(c.text);
+            return NULL;
+        }
+        Py_XDECREF(why);
+    }
+    s = calloc(1, sizeof *s);
+    if (s == NULL || (s->path = strdup(path)) == NULL) {
+        free(s);
+        free(text);
+        free(c.text);
+        free(c.error);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    s->file_hash = c.hash;
+    if (text == NULL) {
+        s->doubt = 1;
+        text = strdup("");
+    }
+    (void)hr_lex_split(text, size, &blocks, &error);
+    hr_source_set_text(s, text, size, &blocks);
+    s->next = st->sources;
+    st->sources = s;
+    st->source_count++;
+    if (hr_schedule_watch(st, path, c.text, c.size) < 0) {
+        hr_log_exception(st, "%s cannot be watched", path);
+    }
+    free(c.text);
+    free(c.error);
+    return s;
+}
+
+/* -- Which files ---------------------------------------------------------- */
+
+static int
+is_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/') {
+        n--;
+    }
+    return strncmp(path, folder, n) == 0 && (path[n] == '/' || n == 1);
+}
+
+int
+hr_source_is_under_roots(struct hr_state *st, const char *path)
+{
+    PyObject *roots = hr_schedule_roots(st); /* borrowed */
+    size_t n = strlen(path);
+    if (roots == NULL || n < 4 || strcmp(path + n - 3, ".py") != 0 ||
+        strstr(path, "/site-packages/") != NULL ||
+        strstr(path, "/dist-packages/") != NULL ||
+        hr_schedule_is_live(st, path)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(roots); i++) {
+        const char *root = PyUnicode_AsUTF8(PyList_GET_ITEM(roots, i));
+        if (root == NULL) {
+            PyErr_Clear();
+            continue;
+        }
+        if (is_below(path, root)) {
+            /* A virtual environment inside the root is not the program. */
+            char marker[PATH_MAX];
+            const char *at = path + strlen(root);
+            while ((at = strchr(at + 1, '/')) != NULL) {
+                struct stat s;
+                if ((size_t)(at - path) + 16 > sizeof marker) {
+                    return 0;
+                }
+                snprintf(marker, sizeof marker, "%.*s/pyvenv.cfg",
+                         (int)(at - path), path);
+                if (stat(marker, &s) == 0) {
+                    return 0;
+                }
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The absolute path of a module's source; malloc'ed, or NULL. */
+static char *
+get_module_path(PyObject *module)
+{
+    PyObject *file =
+        PyModule_Check(module)
+            ? PyDict_GetItemString(PyModule_GetDict(module), "__file__")
+            : NULL;
+    const char *utf8 =
+        file != NULL && PyUnicode_Check(file) ? PyUnicode_AsUTF8(file) : NULL;
+    if (utf8 == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (utf8[0] == '/') {
+        return strdup(utf8);
+    }
+    return realpath(utf8, NULL); /* a script's, relative to its folder */
+}
+
+PyObject *
+hr_source_modules(struct hr_state *st, const char *path)
+{
+    PyObject *result = PyList_New(0);
+    PyObject *modules = PyDict_Values(PyImport_GetModuleDict());
+    (void)st;
+    for (Py_ssize_t i = 0;
+         result != NULL && modules != NULL && i < PyList_GET_SIZE(modules);
+         i++) {
+        PyObject *module = PyList_GET_ITEM(modules, i);
+        char *file = get_module_path(module);
+        if (file != NULL && strcmp(file, path) == 0 &&
+            PySequence_Contains(result, module) == 0 &&
+            PyList_Append(result, module) < 0) {
+            Py_CLEAR(result);
+        }
+        free(file);
+    }
+    Py_XDECREF(modules);
+    return result;
+}
+
+/* Do the live definitions begin where the text says? */
+static void
+check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
+{
+    PyObject *dict = PyModule_GetDict(module);
+    for (size_t i = 0; i < s->blocks.count && !s->doubt; i++) {
+        const struct hr_block *b = &s->blocks.items[i];
+        if (b->kind != HR_BLOCK_DEF) {
+            continue;
+        }
+        PyObject *name =
+            PyUnicode_DecodeUTF8(s->text + b->name, b->name_len, NULL);
+        PyObject *f = name ? PyDict_GetItemWithError(dict, name) : NULL;
+        if (f != NULL && PyFunction_Check(f)) {
+            PyCodeObject *code =
+                (PyCodeObject *)((PyFunctionObject *)f)->func_code;
+            if (PyUnicode_Compare(code->co_name, name) == 0 &&
+                PyUnicode_Compare(((PyFunctionObject *)f)->func_qualname,
+                                  name) == 0 &&
+                code->co_firstlineno != (int)b->line) {
+                s->doubt = 1;
+            }
+        }
+        Py_XDECREF(name);
+        PyErr_Clear();
+    }
+    if (s->doubt) {
+        hr_log(st, HR_SAY_WARNING,
+               "HR402: %s was changed after it was imported; what differs "
+               "from the running code is made live at its next save",
+               s->path);
+    }
+}
+
+int
+hr_source_adopt(struct hr_state *st)
+{
+    PyObject *modules = PyDict_Values(PyImport_GetModuleDict());
+    int status = modules == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules); i++) {
+        PyObject *module = PyList_GET_ITEM(modules, i);
+        char *path = get_module_path(module);
+        if (path != NULL && hr_source_find(st, path) == NULL &&
+            hr_source_is_under_roots(st, path)) {
+            struct hr_source *s = hr_source_add(st, path);
+            if (s == NULL) {
+                status = -1;
+            }
+            else {
+                check_baseline(st, s, module);
+            }
+        }
+        free(path);
+    }
+    Py_XDECREF(modules);
+    return status;
+}
+
+/* -- The finder ----------------------------------------------------------- */
+
+/* Ask the finders behind us in sys.meta_path. */
+static PyObject *
+ask_others(struct hr_state *st, PyObject *name, PyObject *path,
+           PyObject *target)
+{
+    PyObject *meta_path = PySys_GetObject("meta_path"); /* borrowed */
+    PyObject *finders = meta_path ? PySequence_List(meta_path) : NULL;
+    PyObject *spec = NULL;
+    int behind = 0;
+    for (Py_ssize_t i = 0; finders != NULL && i < PyList_GET_SIZE(finders);
+         i++) {
+        PyObject *finder = PyList_GET_ITEM(finders, i);
+        if (finder == st->module) {
+            behind = 1;
+            continue;
+        }
+        if (!behind) {
+            continue;
+        }
+        PyObject *find = PyObject_GetAttrString(finder, "find_spec");
+        if (find == NULL) {
+            PyErr_Clear();
+            continue;
+        }
+        Py_XSETREF(spec, PyObject_CallFunctionObjArgs(find, name, path, target,
+                                                      NULL));
+        Py_DECREF(find);
+        if (spec != Py_None) {
+            break;
+        }
+    }
+    if (finders != NULL && spec == NULL && !PyErr_Occurred()) {
+        spec = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(finders);
+    return spec;
+}
+
+PyObject *
+hr_source_find_spec(struct hr_state *st, PyObject *name, PyObject *path,
+                    PyObject *target)
+{
+    PyObject *spec = ask_others(st, name, path, target);
+    if (spec == NULL || spec == Py_None || st->engine == NULL) {
+        return spec;
+    }
+    PyObject *origin = PyObject_GetAttrString(spec, "origin");
+    const char *file = origin != NULL && PyUnicode_Check(origin)
+                           ? PyUnicode_AsUTF8(origin)
+                           : NULL;
+    PyErr_Clear();
+    if (file != NULL && hr_source_find(st, file) == NULL &&
+        hr_source_is_under_roots(st, file)) {
+        if (hr_source_add(st, file) == NULL) {
+            hr_log_exception(st, "%s cannot be followed", file);
+        }
+        /* Modules that came in another way since the last import. */
+        if (hr_source_adopt(st) < 0) {
+            PyErr_Clear();
+        }
+    }
+    Py_XDECREF(origin);
+    return spec;
+}
+
+int
+hr_source_install(struct hr_state *st, int on)
+{
+    PyObject *meta_path = PySys_GetObject("meta_path"); /* borrowed */
+    if (meta_path == NULL || !PyList_Check(meta_path)) {
+        return 0;
+    }
+    Py_ssize_t at = PySequence_Index(meta_path, st->module);
+    PyErr_Clear();
+    if (on) {
+        return at >= 0 ? 0 : PyList_Insert(meta_path, 0, st->module);
+    }
+    return at < 0 ? 0 : PySequence_DelItem(meta_path, at);
+}
