@@ -22,11 +22,30 @@
 
 #include <structmember.h>
 
+/* What frees the instances of a class that a class statement made.  A static
+ * because it is one per process: a function of CPython's that has no exported
+ * name. */
+static destructor statement_dealloc;
+
+void
+hr_class_init(PyObject *type)
+{
+    statement_dealloc = ((PyTypeObject *)type)->tp_dealloc;
+}
+
+/* Made by a class statement, not by a module written in C? */
+static int
+is_from_statement(PyTypeObject *type)
+{
+    return PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
+           type->tp_dealloc == statement_dealloc &&
+           ((PyHeapTypeObject *)type)->ht_module == NULL;
+}
+
 int
 hr_class_is_open(PyObject *o)
 {
-    if (!PyType_Check(o) ||
-        !PyType_HasFeature((PyTypeObject *)o, Py_TPFLAGS_HEAPTYPE)) {
+    if (!PyType_Check(o) || !is_from_statement((PyTypeObject *)o)) {
         return 0;
     }
 #ifdef Py_TPFLAGS_IMMUTABLETYPE
@@ -221,8 +240,7 @@ find_class_cell(PyObject *value, PyObject *type, int depth)
 static PyTypeObject *
 static_base(PyTypeObject *type)
 {
-    while (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
-           type->tp_base != NULL) {
+    while (is_from_statement(type) && type->tp_base != NULL) {
         type = type->tp_base;
     }
     return type;

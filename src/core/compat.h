@@ -104,11 +104,18 @@ hr_compat_freevars(PyCodeObject *code)
 #endif
 }
 
-/* The raw __dict__ of a heap type.  Borrowed. */
+/* The raw __dict__ of a type.  Borrowed: the type holds it.  From 3.12 on
+ * that of a built-in type is not in tp_dict. */
 static inline PyObject *
 hr_compat_type_dict(PyTypeObject *type)
 {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *dict = PyType_GetDict(type);
+    Py_XDECREF(dict);
+    return dict;
+#else
     return type->tp_dict;
+#endif
 }
 
 /* The instance's __dict__, made when it has none yet; NULL with an exception

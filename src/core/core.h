@@ -40,7 +40,7 @@ struct hr_state {
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
     unsigned long run_thread; /* whose run it is */
-    long next_revision, next_run;
+    long next_revision, next_run, next_commit;
     int fork_locked;
     struct hr_engine *engine;  /* owned, or NULL while not started */
     struct hr_source *sources; /* owned: list of followed files */
@@ -108,7 +108,9 @@ PyObject *hr_function_without_self(struct hr_state *st, PyObject *target);
 
 /* -- class.c: exchange of classes in place -------------------------------- */
 
-/* 1 when the class can be changed in place (a heap type, not immutable). */
+/* Once, with any class made by a class statement. */
+void hr_class_init(PyObject *type);
+/* 1 when the class can be changed in place (made by a class statement). */
 int hr_class_is_open(PyObject *type);
 /* A new class with the content of `type`; its methods' super() works.  None
  * of the program's code runs (no metaclass, no __init_subclass__). */
@@ -137,7 +139,7 @@ enum hr_place {
     HR_PLACE_TYPE,     /* owner: class; key: str; value or NULL */
     HR_PLACE_BASES,    /* owner: class; value: tuple */
     HR_PLACE_CELL,     /* owner: cell; value or NULL */
-    HR_PLACE_LIST,     /* owner: list; key: int; value */
+    HR_PLACE_LIST,     /* owner: list; key: the item now there; value */
     HR_PLACE_METHOD,   /* owner: bound method; value: its function */
 };
 
@@ -195,6 +197,7 @@ typedef struct {
     long line;
     double since; /* seconds since the epoch */
     long touched; /* number of the run that last made it */
+    long commit;  /* number of the commit that is in force */
     int active;
     int by_owner; /* the owner's attribute only, not the object itself */
     struct hr_journal *journal; /* owned: committed while active */
@@ -203,12 +206,12 @@ typedef struct {
 /* What a replace() or restore() did, so that a failed run can undo it. */
 struct hr_action {
     hr_patch *patch;               /* owned */
-    struct hr_journal *made;       /* borrowed: only compared */
+    long commit, old_commit;       /* numbers: after it, and before */
     struct hr_journal *old;        /* owned: what was in force before */
     PyObject *after, *file, *live; /* owned: likewise */
     long line;
     double since;
-    int was_active;
+    int was_active, replaced;
 };
 
 struct hr_run {

@@ -37,6 +37,17 @@ contains(PyObject *text, const char *part)
     return strstr(utf8, part) != NULL;
 }
 
+static int
+begins_with(PyObject *text, const char *start)
+{
+    const char *utf8 = PyUnicode_AsUTF8(text);
+    if (utf8 == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    return strncmp(utf8, start, strlen(start)) == 0;
+}
+
 /* 1 when the module with this dict is the program's own. */
 static int
 is_own(PyObject *dict, PyObject *library)
@@ -44,7 +55,8 @@ is_own(PyObject *dict, PyObject *library)
     PyObject *file = PyDict_GetItemString(dict, "__file__");
     PyObject *name = PyDict_GetItemString(dict, "__name__");
     if (name == NULL || !PyUnicode_Check(name) ||
-        contains(name, "hot_reload.") || contains(name, "reloadable_")) {
+        begins_with(name, "hot_reload.") || contains(name, ".hot_reload.") ||
+        begins_with(name, "reloadable_")) {
         return 0;
     }
     if (file == NULL || !PyUnicode_Check(file)) {
@@ -82,12 +94,7 @@ search_list(struct search *s, PyObject *list)
         if (PyList_GET_ITEM(list, i) != s->from) {
             continue;
         }
-        PyObject *index = PyLong_FromSsize_t(i);
-        int status = index == NULL ? -1
-                                   : hr_journal_add(s->j, HR_PLACE_LIST, list,
-                                                    index, s->to);
-        Py_XDECREF(index);
-        if (status < 0) {
+        if (hr_journal_add(s->j, HR_PLACE_LIST, list, s->from, s->to) < 0) {
             return -1;
         }
     }

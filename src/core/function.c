@@ -335,19 +335,20 @@ static int
 is_at_rest(PyFunctionObject *holder, PyObject *functions)
 {
     struct references r = {.code = holder->func_code};
-    count_reference(&r, (PyObject *)holder, 1);
-    if (Py_REFCNT(r.code) <= r.count) {
-        return 1;
-    }
     if (functions == NULL) {
-        count_dict(&r, holder->func_globals, 1);
+        count_reference(&r, (PyObject *)holder, 1);
+        if (Py_REFCNT(r.code) > r.count) {
+            count_dict(&r, holder->func_globals, 1);
+        }
+        return Py_REFCNT(r.code) <= r.count;
     }
-    for (Py_ssize_t i = 0; functions != NULL && i < PyList_GET_SIZE(functions);
-         i++) {
+    /* No object is in there twice, so any number of them can be counted. */
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(functions); i++) {
         PyObject *o = PyList_GET_ITEM(functions, i);
         if (PyFunction_Check(o) &&
             AS_FUNCTION(o)->func_globals == holder->func_globals) {
-            count_function(&r, o);
+            r.count += AS_FUNCTION(o)->func_code == r.code;
+            count_constants(&r, AS_FUNCTION(o)->func_code, 8);
         }
     }
     return Py_REFCNT(r.code) <= r.count;
@@ -372,6 +373,22 @@ find_functions(struct hr_state *st)
     Py_XDECREF(gc);
     Py_XDECREF(globals);
     return found;
+}
+
+/* Is a body with the same code, globals and builtins kept already?  Then so
+ * is all that a frame of this one borrows. */
+static int
+is_retired(struct hr_state *st, PyFunctionObject *holder)
+{
+    for (Py_ssize_t i = PyList_GET_SIZE(st->retired); i-- > 0;) {
+        PyFunctionObject *f = AS_FUNCTION(PyList_GET_ITEM(st->retired, i));
+        if (f->func_code == holder->func_code &&
+            f->func_globals == holder->func_globals &&
+            f->func_builtins == holder->func_builtins) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static void
@@ -399,7 +416,8 @@ hr_function_retire(struct hr_state *st, PyObject *holder)
     /* Trampolines: their globals are ours and stay. */
     if (Py_REFCNT(holder) == 1 && st != NULL && st->retired != NULL &&
         AS_FUNCTION(holder)->func_globals != st->trampolines &&
-        !is_at_rest(AS_FUNCTION(holder), NULL)) {
+        !is_at_rest(AS_FUNCTION(holder), NULL) &&
+        !is_retired(st, AS_FUNCTION(holder))) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         if (PyList_Append(st->retired, holder) < 0) {

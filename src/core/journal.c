@@ -146,8 +146,10 @@ hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
 {
     for (size_t i = 0; i < other->count; i++) {
         struct hr_swap *s = &other->swaps[i];
+        /* Of a list, the item that is there once `other` is taken back. */
+        PyObject *key = place == HR_PLACE_LIST ? s->value : s->key;
         if (s->place == place &&
-            hr_journal_add(j, place, s->owner, s->key, value) < 0) {
+            hr_journal_add(j, place, s->owner, key, value) < 0) {
             return -1;
         }
     }
@@ -209,6 +211,23 @@ swap_bases(struct hr_swap *s)
     return 0;
 }
 
+/* The key is the item whose place the value takes, wherever the program has
+ * moved it meanwhile; when it is gone, so is the place. */
+static void
+swap_list(struct hr_swap *s)
+{
+    PyListObject *list = (PyListObject *)s->owner;
+    for (Py_ssize_t i = 0; i < Py_SIZE(list); i++) {
+        if (list->ob_item[i] == s->key) {
+            list->ob_item[i] = s->value;
+            s->value = s->key; /* the list's reference */
+            s->key = Py_NewRef(list->ob_item[i]);
+            Py_DECREF(s->value); /* the key's; the value's is left */
+            return;
+        }
+    }
+}
+
 static int
 swap_one(struct hr_swap *s)
 {
@@ -229,15 +248,9 @@ swap_one(struct hr_swap *s)
     case HR_PLACE_METHOD:
         slot = &((PyMethodObject *)s->owner)->im_func;
         break;
-    case HR_PLACE_LIST: {
-        Py_ssize_t i = PyLong_AsSsize_t(s->key);
-        if (i < 0 || i >= PyList_GET_SIZE(s->owner)) {
-            PyErr_Clear();
-            return 0; /* the program has changed the list: leave it */
-        }
-        slot = &((PyListObject *)s->owner)->ob_item[i];
-        break;
-    }
+    case HR_PLACE_LIST:
+        swap_list(s);
+        return 0;
     default:
         Py_UNREACHABLE();
     }

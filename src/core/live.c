@@ -314,7 +314,7 @@ report_success(struct hr_state *st, PyObject *file_name, hr_revision *r)
 {
     size_t replaced = 0, restored = 0;
     for (size_t i = 0; i < r->run.count; i++) {
-        if (r->run.actions[i].made != NULL) {
+        if (r->run.actions[i].replaced) {
             replaced++;
         }
         else {

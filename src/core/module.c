@@ -341,7 +341,12 @@ static int
 add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
 {
     *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    return *slot == NULL ? -1 : PyModule_AddType(module, *slot);
+    if (*slot == NULL) {
+        return -1;
+    }
+    /* Only we make instances; the flag that says so came with 3.10. */
+    (*slot)->tp_new = NULL;
+    return PyModule_AddType(module, *slot);
 }
 
 static int
@@ -391,6 +396,7 @@ core_exec(PyObject *module)
                       PyExc_BaseException) < 0) {
         return -1;
     }
+    hr_class_init(st->rude_edit);
     return 0;
 }
 

@@ -31,6 +31,29 @@ is_bound(PyObject *func, PyObject *function)
     return PyMethod_Check(func) && PyMethod_GET_FUNCTION(func) == function;
 }
 
+/* func is what a class has now under the name of a patch of its attribute. */
+static int
+is_current(hr_patch *p, PyObject *func)
+{
+    if (!p->by_owner || !PyType_Check(p->owner)) {
+        return 0;
+    }
+    if (PyMethod_Check(func)) {
+        func = PyMethod_GET_FUNCTION(func);
+    }
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)p->owner);
+    PyObject *value = PyDict_GetItemWithError(dict, p->name); /* borrowed */
+    int same = value == func;
+    if (value != NULL && (Py_TYPE(value) == &PyStaticMethod_Type ||
+                          Py_TYPE(value) == &PyClassMethod_Type)) {
+        PyObject *inner = PyObject_GetAttrString(value, "__func__");
+        same = inner == func;
+        Py_XDECREF(inner);
+    }
+    PyErr_Clear();
+    return same;
+}
+
 hr_patch *
 hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
 {
@@ -46,7 +69,7 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
                     return p;
                 }
             }
-            else if (is_same(p->after, func) &&
+            else if ((is_same(p->after, func) || is_current(p, func)) &&
                      (owner == NULL || owner == p->owner)) {
                 return p;
             }
@@ -151,13 +174,15 @@ reserve_action(struct hr_run *run)
 
 /* Note the state of the patch in the run; its old journal goes there. */
 static void
-note_action(struct hr_run *run, hr_patch *p, struct hr_journal *made,
+note_action(struct hr_run *run, hr_patch *p, long commit, int replaced,
             int was_active)
 {
     struct hr_action *a = &run->actions[run->count++];
     a->patch = (hr_patch *)Py_NewRef(p);
     a->old = p->journal;
-    a->made = made;
+    a->commit = commit;
+    a->old_commit = p->commit;
+    a->replaced = replaced;
     a->after = Py_XNewRef(p->after);
     a->file = Py_XNewRef(p->file);
     a->live = Py_XNewRef(p->live);
@@ -189,11 +214,13 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
         return -1;
     }
     struct hr_journal *old = p->journal;
+    long commit = ++st->next_commit;
     if (run != NULL) {
-        note_action(run, p, j, was_active);
+        note_action(run, p, commit, j != NULL, was_active);
         p->touched = run->number;
     }
     p->journal = j;
+    p->commit = commit;
     if (j != NULL) {
         p->since = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
         p->line = line;
@@ -247,7 +274,7 @@ roll_back_action(struct hr_state *st, struct hr_action *a)
 {
     hr_patch *p = a->patch;
     struct hr_journal *made = p->journal;
-    if (made != a->made) {
+    if (p->commit != a->commit) {
         return 0; /* something later is in force, and stays */
     }
     if (list_patch(st, p, a->was_active) < 0 ||
@@ -255,6 +282,7 @@ roll_back_action(struct hr_state *st, struct hr_action *a)
         return -1;
     }
     p->journal = a->old;
+    p->commit = a->old_commit;
     a->old = made;
     swap_fields(&p->after, &a->after);
     swap_fields(&p->file, &a->file);

@@ -21,6 +21,7 @@ struct request {
     PyObject *raw;            /* owned: what stands in the owner's dict */
     hr_patch *patch;          /* owned: when it is replaced already */
     struct hr_journal *force; /* borrowed: the patch's journal or NULL */
+    int by_owner;             /* the owner's attribute only is replaced */
 };
 
 /* -- Finding `before` in its owner ---------------------------------------- */
@@ -148,26 +149,30 @@ plan_class(struct request *r, struct hr_journal *j, PyObject **original)
 
 /* An attribute of a class that is not a function of its own. */
 static int
-plan_class_attribute(struct request *r, struct hr_journal *j, int inherited,
+plan_class_attribute(struct request *r, struct hr_journal *j,
                      PyObject **original)
 {
     PyObject *value = Py_NewRef(r->after);
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)r->owner);
+    PyObject *old = PyDict_GetItemWithError(dict, r->name);
+    hr_journal_peek(r->force, HR_PLACE_TYPE, r->owner, r->name, &old);
+    PyObject *raw = old != NULL ? old : r->raw; /* its own, or inherited */
+    r->by_owner = 1;
     if (PyFunction_Check(r->after)) {
         Py_SETREF(value, hr_function_clone(r->after, NULL, NULL));
         if (value == NULL) {
             return -1;
         }
         /* A function that takes the place of a static or class method. */
-        if (r->raw != NULL && (Py_TYPE(r->raw) == &PyStaticMethod_Type ||
-                               Py_TYPE(r->raw) == &PyClassMethod_Type)) {
+        if (raw != NULL && (Py_TYPE(raw) == &PyStaticMethod_Type ||
+                            Py_TYPE(raw) == &PyClassMethod_Type)) {
             Py_SETREF(value, PyObject_CallFunctionObjArgs(
-                                 (PyObject *)Py_TYPE(r->raw), value, NULL));
+                                 (PyObject *)Py_TYPE(raw), value, NULL));
             if (value == NULL) {
                 return -1;
             }
         }
     }
-    PyObject *old = inherited ? NULL : r->raw;
     int status =
         hr_class_plan_attribute(r->st, j, r->owner, r->name, old, value);
     Py_DECREF(value);
@@ -207,6 +212,7 @@ plan_instance(struct request *r, struct hr_journal *j, PyObject *dict,
     if (value == NULL) {
         return -1;
     }
+    r->by_owner = 1;
     if (PyMethod_Check(r->before) &&
         PyMethod_GET_SELF(r->before) == r->owner) {
         PyObject *function = PyMethod_GET_FUNCTION(r->before);
@@ -248,11 +254,21 @@ plan_holders(struct request *r, struct hr_journal *j, PyObject **original)
     if (hr_find_plan_holders(r->st, j, r->before, r->after, dict) < 0) {
         return -1;
     }
-    if (dict != NULL &&
-        hr_journal_add(j, HR_PLACE_DICT, dict, r->name, r->after) < 0) {
-        return -1;
+    if (r->force != NULL) {
+        /* Replaced already: what held `before` then holds it again when this
+         * is committed. */
+        static const enum hr_place places[] = {HR_PLACE_DICT, HR_PLACE_TYPE,
+                                               HR_PLACE_CELL, HR_PLACE_LIST};
+        for (size_t i = 0; i < Py_ARRAY_LENGTH(places); i++) {
+            if (hr_journal_add_owners(j, r->force, places[i], r->after) < 0) {
+                return -1;
+            }
+        }
+        return 0;
     }
-    return 0;
+    return dict == NULL
+               ? 0
+               : hr_journal_add(j, HR_PLACE_DICT, dict, r->name, r->after);
 }
 
 /* -- replace -------------------------------------------------------------- */
@@ -292,14 +308,15 @@ plan_in_class(struct request *r, struct hr_journal *j, PyObject **original)
 {
     PyObject *inner = get_inner(r->before);
     int where = inner == NULL ? -1 : 1;
-    if (inner != NULL && r->patch == NULL) {
+    if (inner != NULL) {
         where = find_in_class(r, (PyTypeObject *)r->owner, inner);
         if (where == 0) {
             where = find_in_class(r, (PyTypeObject *)r->owner, r->before);
         }
-    }
-    else if (inner != NULL) {
-        where = r->patch->by_owner ? 2 : 1;
+        if (r->patch != NULL) {
+            Py_SETREF(r->name, Py_NewRef(r->patch->name));
+            where = r->patch->by_owner ? 2 : 1;
+        }
     }
     int status = -1;
     if (where == 0) {
@@ -319,7 +336,7 @@ plan_in_class(struct request *r, struct hr_journal *j, PyObject **original)
         status = plan_class(r, j, original);
     }
     else if (where > 0) {
-        status = plan_class_attribute(r, j, where == 2, original);
+        status = plan_class_attribute(r, j, original);
     }
     Py_XDECREF(inner);
     return status;
@@ -422,8 +439,7 @@ new_patch(struct request *r, PyObject *original)
     p->name = Py_NewRef(r->name);
     p->before = Py_NewRef(r->before);
     p->original = Py_NewRef(original);
-    p->by_owner = !PyModule_Check(r->owner) && !PyFunction_Check(r->before) &&
-                  !PyType_Check(r->before);
+    p->by_owner = r->by_owner;
     PyObject_GC_Track(p);
     return p;
 }
@@ -447,6 +463,29 @@ check_arguments(PyObject *owner, PyObject *before, PyObject *after)
     return 0;
 }
 
+/* `before` is what replaced something else, and the owner's own attribute
+ * besides: then it is that attribute that is meant. */
+static int
+is_held_itself(struct request *r, PyObject *before)
+{
+    if (r->patch == NULL || r->patch->after != before) {
+        return 0;
+    }
+    r->before = Py_NewRef(before);
+    int held =
+        PyModule_Check(r->owner)
+            ? find_in_dict(r, PyModule_GetDict(r->owner), before)
+            : find_in_class(r,
+                            PyType_Check(r->owner) ? (PyTypeObject *)r->owner
+                                                   : Py_TYPE(r->owner),
+                            before);
+    int itself = held && PyUnicode_Compare(r->name, r->patch->name) != 0;
+    Py_CLEAR(r->before);
+    Py_CLEAR(r->name);
+    Py_CLEAR(r->raw);
+    return itself;
+}
+
 PyObject *
 hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
            PyObject *after)
@@ -460,6 +499,9 @@ hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
     long line;
 
     r.patch = hr_patch_find(st, owner, before);
+    if (is_held_itself(&r, before)) {
+        r.patch = NULL;
+    }
     if (r.patch != NULL) {
         Py_INCREF(r.patch);
         r.before = Py_NewRef(r.patch->before);

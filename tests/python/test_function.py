@@ -784,3 +784,37 @@ def test_memory_of_bodies(clean, module):
     assert clean._core.retired() == 0
     gc.collect()
     assert ref() is None
+
+
+def test_bodies_that_share_their_code(program):
+    """Closures of one maker: one of them stands for all that frames borrow."""
+    program(
+        GENERATOR
+        + """
+text = '''
+def make(tag):
+    def g(n):
+        for i in range(n): yield (tag, i, helper(i))
+    return g
+def helper(i): return i
+'''
+space = live(text)
+for round in range(500):
+    hot_reload.replace(m, m.f, space["make"](round))
+    assert next(m.f(1)) == (round, 0, 0)
+assert hot_reload._core.retired() == 0, hot_reload._core.retired()
+g = m.f(2)
+next(g)
+make = space["make"]
+for round in range(500):
+    hot_reload.replace(m, m.f, make(round))
+assert hot_reload._core.retired() in (0, 1), hot_reload._core.retired()
+del space, make
+hot_reload.restore(m, m.f)
+gc.collect()
+junk = [dict.fromkeys(map(str, range(50)), "junk") for _ in range(2000)]
+assert list(g) == [(499, 1, 1)]
+del g
+assert hot_reload._core.retired() == 0
+"""
+    )
