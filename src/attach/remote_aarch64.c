@@ -69,8 +69,9 @@ hr_remote_set_call(struct hr_registers *registers, uint64_t function,
                    uint64_t stack, const uint64_t *arguments, int count,
                    uint64_t *slot)
 {
-    memcpy(registers->user.regs, arguments,
-           (size_t)count * sizeof(*arguments));
+    for (int i = 0; i < count; i++) {
+        registers->user.regs[i] = arguments[i];
+    }
     registers->user.regs[29] = 0;
     registers->user.regs[30] = 0;
     registers->user.pc = function;

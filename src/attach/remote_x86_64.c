@@ -76,7 +76,9 @@ hr_remote_set_call(struct hr_registers *registers, uint64_t function,
 {
     struct user_regs_struct *user = &registers->user;
     uint64_t padded[4] = {0, 0, 0, 0};
-    memcpy(padded, arguments, (size_t)count * sizeof(*arguments));
+    for (int i = 0; i < count; i++) {
+        padded[i] = arguments[i];
+    }
     leave_syscall(registers);
     user->rdi = padded[0];
     user->rsi = padded[1];

@@ -7,6 +7,7 @@ HOT_RELOAD_ATTACH_PYTHONS (separated by colons; the running one). The helpers
 up here also serve tests/stress/attach.py.
 """
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -58,6 +59,7 @@ def open_folder():
     """A folder that other users can enter, as pytest's own are not."""
     folder = tempfile.mkdtemp(prefix="hot-reload-test-")
     os.chmod(folder, 0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
@@ -919,13 +921,9 @@ def test_ptrace_scope_is_explained(scope, words, tmp_path):
     define = f'-DHR_YAMA_PATH="{path}"'
     program = compile_c(f"yama{scope}", define, *sorted(SOURCES.glob("*.c")))
     options = {"user": NOBODY, "extra_groups": []}
-    with python_target(
-        "idle", nobodys_python(), group=1234, **options
-    ) as target:
+    with python_target("idle", nobodys_python(), group=1234, **options) as target:
         run = {"group": NOBODY, **options}
-        assert_status(
-            attach(target.pid, run=run, program=program), PTRACE_SCOPE, words
-        )
+        assert_status(attach(target.pid, run=run, program=program), PTRACE_SCOPE, words)
         assert_status(attach(target.pid, run=run), NO_PERMISSION, "CAP_SYS_PTRACE")
         target.stop()
 
@@ -1039,7 +1037,9 @@ def test_finalizing(python):
 def unshared(script, python):
     code = PREAMBLE + textwrap.dedent(TARGETS["idle"])
     shell = script + ' && exec "$0" -c "$1"'
-    return Target(["unshare", "--mount", "sh", "-c", shell, os.path.realpath(python), code])
+    return Target(
+        ["unshare", "--mount", "sh", "-c", shell, os.path.realpath(python), code]
+    )
 
 
 @as_root
@@ -1061,9 +1061,12 @@ def test_folder_of_the_engine_that_the_target_does_not_see(python):
     try:
         with unshared("mount -t tmpfs none /tmp", python) as target:
             target.wait_ready()
-            if b"hot_reload" in subprocess.run(
-                [python, "-m", "pip", "list"], capture_output=True
-            ).stdout:
+            if (
+                b"hot_reload"
+                in subprocess.run(
+                    [python, "-m", "pip", "list"], capture_output=True
+                ).stdout
+            ):
                 pytest.skip("the target has the engine itself")
             answer = attach(target.pid, "--python-path", folder, text=None)
             assert_status(answer, ENGINE, "mount namespace")
@@ -1196,9 +1199,7 @@ def test_library_replaced_on_disk():
         'int main(void) { write(1, "ready\\n", 6); pause(); '
         "return Py_IsInitialized(); }\n"
     )
-    program = compile_c(
-        "embedder", "-w", main, library, f"-Wl,-rpath,{folder}"
-    )
+    program = compile_c("embedder", "-w", main, library, f"-Wl,-rpath,{folder}")
     options = {"user": NOBODY, "group": NOBODY}
     with Target([program], **options) as target:
         target.wait_ready()
@@ -1228,9 +1229,7 @@ def test_another_architecture():
     if os.uname().machine != "x86_64":
         pytest.skip("needs 32-bit x86")
     source = open_folder() / "small.s"
-    source.write_text(
-        ".globl _start\n_start: mov $29, %eax\n int $0x80\n jmp _start\n"
-    )
+    source.write_text(".globl _start\n_start: mov $29, %eax\n int $0x80\n jmp _start\n")
     program = open_folder() / "small"
     command = ["cc", "-m32", "-nostdlib", "-static", "-o", program, source]
     if shutil.which("cc") is None or subprocess.run(command).returncode:

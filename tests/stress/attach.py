@@ -78,7 +78,7 @@ def report(python, kind, run, times):
     print(
         f"{python:28} {kind:12} {len(pauses):4}/{times}"
         f"  median {pauses[len(pauses) // 2]:7.0f}"
-        f"  99 % {pauses[len(pauses) * 99 // 100]:7.0f}"
+        f"  99 % {pauses[(len(pauses) - 1) * 99 // 100]:7.0f}"
         f"  most {pauses[-1]:7.0f}  over 5 ms {late:3}"
         f"  ({time.monotonic() - began:.1f} s)",
         flush=True,
