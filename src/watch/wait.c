@@ -15,9 +15,8 @@
  *
  * Then, and only then, the batch stays open until gather_ms have passed
  * without a sign of life; four times that in a burst (three files already,
- * one that was deleted and created, or another batch a moment ago), which no
- * single save makes, and which every stop of the program that writes them
- * would else split.
+ * or a batch of several a moment ago), which no single save makes, and which
+ * every stop of the program that writes them would else split.
  *
  * Waking is async-signal-safe: it sets an atomic flag and writes to a
  * descriptor.  The flags tell why; the descriptor only ends the sleep.
@@ -131,8 +130,7 @@ is_burst(const struct hr_watch *w, int64_t now)
 {
     int64_t since = now - HR_BURST * w->options.gather_ms * HR_MS;
 
-    return w->ready_count > 2 || w->checkout_ns > since ||
-           (w->handed_ns > since && w->handed != w->ready_files[0]);
+    return w->ready_count > 2 || (w->handed == NULL && w->handed_ns > since);
 }
 
 /* Is more than the one ready file involved? */
@@ -143,7 +141,11 @@ is_bustling(const struct hr_watch *w, int64_t now)
     const struct hr_file *soon = w->lists[HR_SOON].tail;
     const struct hr_file *gone = w->lists[HR_GONE].tail;
 
-    if (w->ready_count > 1 || w->hint_ns > since || is_burst(w, now)) {
+    if (w->ready_count > 1 || w->hint_ns > since || w->checkout_ns > since ||
+        is_burst(w, now)) {
+        return 1;
+    }
+    if (w->handed_ns > since && w->handed != w->ready_files[0]) {
         return 1;
     }
     return (soon != NULL && soon->event_ns > since) ||

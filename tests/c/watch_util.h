@@ -66,7 +66,7 @@ enter_root(void)
 }
 
 /* root + "/" + name, in one of 16 buffers in turn */
-static const char *UNUSED
+UNUSED static const char *
 at(const char *format, ...)
 {
     static char paths[16][PATH_MAX];
@@ -170,7 +170,7 @@ plain_options(void)
     return options;
 }
 
-static struct hr_watch *UNUSED
+UNUSED static struct hr_watch *
 make_watch(void)
 {
     struct hr_watch_options options = plain_options();
@@ -185,7 +185,7 @@ make_watch(void)
     return w;
 }
 
-static const struct hr_change *UNUSED
+UNUSED static const struct hr_change *
 change_of(const struct hr_batch *batch, const char *path)
 {
     for (size_t i = 0; i < batch->count; i++) {
