@@ -7,6 +7,7 @@ every suite at every depth, without knowing the grammar.
 
 import ast
 import ctypes
+import functools
 import gc
 import keyword
 import os
@@ -299,12 +300,14 @@ def check_offsets(text, blocks):
 # --- the library --------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=None)
 def library_files():
-    folder = Path(sysconfig.get_path("stdlib"))
     skipped = {"site-packages", "dist-packages", "__pycache__"}
-    return sorted(
-        path for path in folder.rglob("*.py") if not skipped & set(path.parts)
-    )
+    paths = []
+    for folder, folders, files in os.walk(sysconfig.get_path("stdlib")):
+        folders[:] = [name for name in folders if name not in skipped]
+        paths += [Path(folder, name) for name in files if name.endswith(".py")]
+    return sorted(paths)
 
 
 def read_valid(path):
