@@ -300,7 +300,7 @@ def check_offsets(text, blocks):
 # --- the library --------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def library_files():
     skipped = {"site-packages", "dist-packages", "__pycache__"}
     paths = []
