@@ -143,7 +143,7 @@ def reason(output):
     errors = [line for line in lines if sign.search(line)]
     # pip's own "error: subprocess-exited-with-error" stands before the real one.
     real = [line for line in errors if "subprocess-exited-with-error" not in line]
-    return (real or errors or lines[-1:] or ["pip said nothing"])[0]
+    return (real or errors or lines[-1:] or ["pip said nothing"])[0].rstrip(".")
 
 
 @contextlib.contextmanager
