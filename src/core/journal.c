@@ -28,6 +28,8 @@ struct hr_journal {
     struct hr_swap *swaps;
     size_t count, capacity;
     int done;
+    int notifying, freed; /* hooks run meanwhile, and may free it */
+    struct hr_state *freed_by;
 };
 
 struct hr_journal *
@@ -298,10 +300,15 @@ hr_journal_swap(struct hr_journal *j)
 void
 hr_journal_notify(struct hr_journal *j)
 {
+    j->notifying++;
     for (size_t i = 0; i < j->count; i++) {
         if (j->swaps[i].place == HR_PLACE_FUNCTION) {
             hr_function_notify(j->swaps[i].owner);
         }
+    }
+    j->notifying--;
+    if (j->freed && j->notifying == 0) {
+        hr_journal_free(j->freed_by, j);
     }
 }
 
@@ -311,6 +318,11 @@ void
 hr_journal_free(struct hr_state *st, struct hr_journal *j)
 {
     if (j == NULL) {
+        return;
+    }
+    if (j->notifying) {
+        j->freed = 1;
+        j->freed_by = st;
         return;
     }
     for (size_t i = 0; i < j->count; i++) {

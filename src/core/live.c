@@ -180,6 +180,37 @@ compile_text(PyObject *text, PyObject *filename)
     return code;
 }
 
+/* What linecache has for the file.  New reference, or NULL without an
+ * exception. */
+static PyObject *
+get_shown_source(PyObject *filename)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+    PyObject *cache =
+        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
+    PyObject *entry = cache ? PyObject_GetItem(cache, filename) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(cache);
+    Py_XDECREF(linecache);
+    return entry;
+}
+
+/* The run has failed: what is in effect is of the text shown before. */
+static void
+show_again(PyObject *filename, PyObject *entry)
+{
+    PyObject *linecache = PyImport_ImportModule("linecache");
+    PyObject *cache =
+        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
+    if (cache != NULL) {
+        (void)(entry ? PyObject_SetItem(cache, filename, entry)
+                     : PyObject_DelItem(cache, filename));
+    }
+    PyErr_Clear();
+    Py_XDECREF(cache);
+    Py_XDECREF(linecache);
+}
+
 /* A fresh module for the file.  New reference. */
 static PyObject *
 make_module(PyObject *name, PyObject *filename)
@@ -247,9 +278,23 @@ done:
 
 /* -- What the run is told of ---------------------------------------------- */
 
+/* Take a replacement back as a part of the run, so that undo() brings it. */
+static int
+withdraw_patch(struct hr_state *st, hr_patch *p, struct hr_run *run)
+{
+    unsigned long outer_thread = st->run_thread;
+    run->outer = st->run;
+    st->run = run;
+    st->run_thread = PyThread_get_thread_ident();
+    int status = hr_patch_restore(st, p);
+    st->run = run->outer;
+    st->run_thread = outer_thread;
+    return status;
+}
+
 /* Replacements of this file that its last run did not make again. */
 static int
-check_dropped(struct hr_state *st, PyObject *file_name, long number)
+check_dropped(struct hr_state *st, PyObject *file_name, struct hr_run *run)
 {
     PyObject *patches = hr_patch_list(st);
     int withdraw = hr_setting(st, "withdraw"), status = 0;
@@ -258,12 +303,12 @@ check_dropped(struct hr_state *st, PyObject *file_name, long number)
     }
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(patches); i++) {
         hr_patch *p = (hr_patch *)PyList_GET_ITEM(patches, i);
-        if (!p->active || p->touched == number ||
+        if (!p->active || p->touched == run->number ||
             PyUnicode_Compare(p->live, file_name) != 0) {
             continue;
         }
         if (withdraw) {
-            status = hr_patch_restore(st, p);
+            status = withdraw_patch(st, p, run);
             hr_log(st, HR_SAY_INFO,
                    "%U no longer replaces %U: the original is back", file_name,
                    p->name);
@@ -366,6 +411,7 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
               const char *text, size_t size, int starting)
 {
     struct hr_run *run = &r->run;
+    PyObject *shown = get_shown_source(filename);
     int status = 0;
     if (text == NULL) {
         run->number = ++st->next_run;
@@ -384,7 +430,8 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
         r->ok = 1;
         r->undoable = 1;
         report_success(st, file_name, r);
-        return check_dropped(st, file_name, run->number);
+        Py_XDECREF(shown);
+        return check_dropped(st, file_name, run);
     }
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -396,6 +443,8 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
     r->error = hr_revision_describe_exception();
     PyErr_Restore(type, value, traceback);
     hr_log_exception(st, "%U failed, nothing of it is in effect", file_name);
+    show_again(filename, shown);
+    Py_XDECREF(shown);
     if (starting &&
         run_last_working(st, path, module_name, file_name, run) < 0) {
         hr_log_exception(st, "the last working copy of %U failed, too",

@@ -29,6 +29,13 @@
 #define JOIN_S 2           /* stop() waits this long for a stuck run */
 #define DOUBT_NS 150000000 /* WATCHING.md, rule 3 */
 
+/* What tells two saves of a file apart without reading it. */
+struct stamp {
+    int64_t mtime;
+    off_t size;
+    ino_t inode;
+};
+
 struct hr_engine {
     struct hr_state *st;
     PyObject *module; /* owned: keeps st alive */
@@ -53,6 +60,10 @@ struct hr_engine {
     char *busy_path;  /* owned */
     int busy_limited; /* it may not take longer than the limit */
     unsigned long busy_thread;
+    struct stamp busy_stamp; /* of the file as it was read */
+    int interrupted;         /* an exception was sent; under the GIL */
+    atomic_int abandoned;    /* stop() has given up waiting for the run */
+    int users, orphan;       /* calls in progress; stopped.  Under the GIL */
 
     struct hr_batch held; /* sources that did not compile, for a moment */
     int64_t held_until;
@@ -61,6 +72,8 @@ struct hr_engine {
     PyObject *roots, *folders, *skip; /* owned: lists of str */
     PyObject *applied; /* owned: {path: hash} of live files that apply() ran */
 };
+
+static void free_engine(struct hr_engine *e);
 
 /* -- Batch lock ----------------------------------------------------------- */
 
@@ -96,40 +109,32 @@ static void
 unlock_batch(struct hr_engine *e)
 {
     pthread_mutex_lock(&e->mutex);
-    if (--e->depth == 0) {
+    /* 0 in the child of a fork: what the parent's threads held is void. */
+    if (e->depth > 0 && --e->depth == 0) {
         pthread_cond_broadcast(&e->changed);
     }
     pthread_mutex_unlock(&e->mutex);
 }
 
+/* -- Calls in progress ---------------------------------------------------- */
+
+/* With the GIL.  A call that lets go of it holds the engine, since another
+ * thread may stop it meanwhile. */
+static void
+enter(struct hr_engine *e)
+{
+    e->users++;
+}
+
+static void
+leave(struct hr_engine *e)
+{
+    if (--e->users == 0 && e->orphan) {
+        free_engine(e);
+    }
+}
+
 /* -- Guard ---------------------------------------------------------------- */
-
-static void
-begin_run(struct hr_engine *e, const char *path, int limited)
-{
-    pthread_mutex_lock(&e->mutex);
-    free(e->busy_path);
-    e->busy_path = strdup(path);
-    e->busy_limited = limited;
-    e->busy_thread = PyThread_get_thread_ident();
-    e->busy = ++e->runs;
-    pthread_cond_broadcast(&e->changed);
-    pthread_mutex_unlock(&e->mutex);
-}
-
-static void
-end_run(struct hr_engine *e)
-{
-    pthread_mutex_lock(&e->mutex);
-    e->busy = 0;
-    pthread_mutex_unlock(&e->mutex);
-}
-
-struct stamp {
-    int64_t mtime;
-    off_t size;
-    ino_t inode;
-};
 
 static struct stamp
 get_stamp(const char *path)
@@ -143,6 +148,35 @@ get_stamp(const char *path)
         stamp.inode = s.st_ino;
     }
     return stamp;
+}
+
+static void
+begin_run(struct hr_engine *e, const struct hr_change *c, int limited)
+{
+    struct stamp stamp = get_stamp(c->path);
+    stamp.mtime = c->saved_ns; /* it may have been saved since it was read */
+    pthread_mutex_lock(&e->mutex);
+    free(e->busy_path);
+    e->busy_path = strdup(c->path);
+    e->busy_stamp = stamp;
+    e->busy_limited = limited;
+    e->busy_thread = PyThread_get_thread_ident();
+    e->busy = ++e->runs;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void
+end_run(struct hr_engine *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    e->busy = 0;
+    pthread_mutex_unlock(&e->mutex);
+    if (e->interrupted) {
+        /* It may come too late for the run, and must not hit what follows. */
+        e->interrupted = 0;
+        PyThreadState_SetAsyncExc(e->busy_thread, NULL);
+    }
 }
 
 static int
@@ -169,13 +203,17 @@ wait_while_busy(struct hr_engine *e, unsigned long run, long ms)
 }
 
 static void
-interrupt_run(struct hr_engine *e)
+interrupt_run(struct hr_engine *e, unsigned long run)
 {
-    if (hr_compat_is_finalizing()) {
+    if (hr_compat_is_finalizing() || atomic_load(&e->abandoned)) {
         return;
     }
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyThreadState_SetAsyncExc(e->busy_thread, e->st->interrupted);
+    /* A run ends under the GIL: what is busy now stays so until we let go. */
+    if (e->busy == run) {
+        e->interrupted = 1;
+        PyThreadState_SetAsyncExc(e->busy_thread, e->st->interrupted);
+    }
     PyGILState_Release(gil);
 }
 
@@ -205,19 +243,20 @@ watch_stuck_run(struct hr_engine *e, unsigned long run)
 {
     char *path = e->busy_path ? strdup(e->busy_path) : NULL;
     int64_t limit = e->busy_limited ? time_limit_ns(e) : INT64_MAX;
+    struct stamp before = e->busy_stamp;
     pthread_mutex_unlock(&e->mutex);
-    struct stamp before = get_stamp(path);
     limit = limit == INT64_MAX ? limit
                                : hr_clock_ns(CLOCK_MONOTONIC) + limit -
                                      STUCK_S * 1000000000LL;
     say_stuck(e, path != NULL ? path : "a live file");
     pthread_mutex_lock(&e->mutex);
-    while (wait_while_busy(e, run, STUCK_POLL_MS)) {
+    while (wait_while_busy(e, run, STUCK_POLL_MS) &&
+           !atomic_load(&e->abandoned)) {
         int stop = atomic_load(&e->stopping);
         pthread_mutex_unlock(&e->mutex);
         if (stop || !is_same_stamp(before, get_stamp(path)) ||
             hr_clock_ns(CLOCK_MONOTONIC) >= limit) {
-            interrupt_run(e);
+            interrupt_run(e, run);
         }
         if (stop) {
             usleep(STUCK_POLL_MS * 1000);
@@ -319,7 +358,7 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
         r->saved_ns = wanted[0].event_ns;
         r->ready_ns = moment->ready_ns;
         r->gil_ns = moment->gil_ns;
-        begin_run(e, wanted[0].path, 1);
+        begin_run(e, &wanted[0], 1);
         int status = hr_plan_run(st, revision, wanted, n);
         end_run(e);
         if (status == 0 && mode == MODE_SAVED && !r->ok &&
@@ -358,7 +397,7 @@ handle_live(struct hr_engine *e, struct hr_change *c,
         return NULL;
     }
     m.saved_ns = c->event_ns;
-    begin_run(e, c->path, 0);
+    begin_run(e, c, 0);
     PyObject *revision = hr_live_run(e->st, c->path, c->text, c->size, &m,
                                      mode == MODE_STARTING);
     end_run(e);
@@ -465,11 +504,15 @@ is_whole(void *arg, const char *path, const char *text, size_t size)
 static void
 serve_sync(struct hr_engine *e)
 {
+    /* Before the look: who asks after it may have saved after it. */
+    pthread_mutex_lock(&e->mutex);
+    unsigned long asked = e->asked;
+    pthread_mutex_unlock(&e->mutex);
     if (e->held.count > 0 || !hr_watch_idle(e->watch)) {
         return;
     }
     pthread_mutex_lock(&e->mutex);
-    e->done = e->asked;
+    e->done = asked;
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
 }
@@ -500,16 +543,18 @@ drop_applied(struct hr_engine *e, struct hr_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct hr_change *c = &batch->changes[i];
-        PyObject *hash = c->path && c->live
-                             ? PyDict_GetItemString(e->applied, c->path)
-                             : NULL;
+        PyObject *path =
+            c->path && c->live ? PyUnicode_DecodeFSDefault(c->path) : NULL;
+        PyObject *hash =
+            path ? PyDict_GetItemWithError(e->applied, path) : NULL;
         if (hash != NULL) {
             int same = PyLong_AsUnsignedLongLong(hash) == c->hash;
-            (void)PyDict_DelItemString(e->applied, c->path);
+            (void)PyDict_DelItem(e->applied, path);
             if (same) {
                 c->live = 0;
             }
         }
+        Py_XDECREF(path);
         PyErr_Clear();
     }
 }
@@ -667,17 +712,14 @@ free_engine(struct hr_engine *e)
     PyMem_Free(e);
 }
 
-/* Wait for a thread, at most JOIN_S.  1 when it has ended.  Without the GIL.
- */
+/* Wait for a thread.  1 when it has ended.  Without the GIL. */
 static int
-join_thread(pthread_t thread)
+join_thread(pthread_t thread, const struct timespec *until)
 {
 #ifdef __linux__
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += JOIN_S;
-    return pthread_timedjoin_np(thread, NULL, &until) == 0;
+    return pthread_timedjoin_np(thread, NULL, until) == 0;
 #else
+    (void)until;
     return pthread_join(thread, NULL) == 0;
 #endif
 }
@@ -699,23 +741,36 @@ hr_schedule_stop(struct hr_state *st)
     if (hr_source_install(st, 0) < 0) {
         PyErr_Clear();
     }
-    hr_source_free_all(st);
     atomic_store(&e->stopping, 1);
     hr_watch_close(e->watch);
     int ended = 1;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_S;
     Py_BEGIN_ALLOW_THREADS
     pthread_mutex_lock(&e->mutex);
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
     if (e->has_thread) {
-        ended = join_thread(e->thread);
+        ended = join_thread(e->thread, &until);
+    }
+    if (!ended) {
+        atomic_store(&e->abandoned, 1);
+        until.tv_sec += JOIN_S;
     }
     if (e->has_guard) {
-        ended = join_thread(e->guard) && ended;
+        ended = join_thread(e->guard, &until) && ended;
     }
     Py_END_ALLOW_THREADS
     if (ended) {
-        free_engine(e);
+        /* Not before: a run in progress uses them, and so may another call,
+         * or an engine that was started meanwhile. */
+        if (e->users == 0 && st->engine == NULL) {
+            hr_source_free_all(st);
+        }
+        e->orphan = 1;
+        enter(e);
+        leave(e);
     }
     else {
         /* A run in a C call that never returns.  The thread still uses the
@@ -738,6 +793,18 @@ compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Does the str name the path, `size` bytes of the file system's? */
+static int
+is_path(PyObject *o, const char *path, size_t size)
+{
+    PyObject *bytes = PyUnicode_EncodeFSDefault(o);
+    int same = bytes != NULL && (size_t)PyBytes_GET_SIZE(bytes) == size &&
+               memcmp(PyBytes_AS_STRING(bytes), path, size) == 0;
+    Py_XDECREF(bytes);
+    PyErr_Clear();
+    return same;
+}
+
 static int
 is_live_name(struct hr_engine *e, const char *name)
 {
@@ -746,8 +813,7 @@ is_live_name(struct hr_engine *e, const char *name)
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->skip); i++) {
-        const char *s = PyUnicode_AsUTF8(PyList_GET_ITEM(e->skip, i));
-        if (s != NULL && strcmp(s, name) == 0) {
+        if (is_path(PyList_GET_ITEM(e->skip, i), name, n)) {
             return 0;
         }
     }
@@ -791,9 +857,8 @@ is_live_path(struct hr_engine *e, const char *path)
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->folders); i++) {
-        const char *folder = PyUnicode_AsUTF8(PyList_GET_ITEM(e->folders, i));
-        if (folder != NULL && strlen(folder) == (size_t)(slash - path) &&
-            strncmp(folder, path, (size_t)(slash - path)) == 0) {
+        if (is_path(PyList_GET_ITEM(e->folders, i), path,
+                    (size_t)(slash - path))) {
             return 1;
         }
     }
@@ -827,9 +892,11 @@ run_paths(struct hr_engine *e, char *const *paths, size_t count,
     m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count && mode == MODE_APPLY; i++) {
         PyObject *hash = PyLong_FromUnsignedLongLong(changes[i].hash);
-        if (changes[i].live && hash != NULL) {
-            (void)PyDict_SetItemString(e->applied, paths[i], hash);
+        PyObject *path = PyUnicode_DecodeFSDefault(paths[i]);
+        if (changes[i].live && hash != NULL && path != NULL) {
+            (void)PyDict_SetItem(e->applied, path, hash);
         }
+        Py_XDECREF(path);
         Py_XDECREF(hash);
         PyErr_Clear();
     }
@@ -916,17 +983,18 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
             return -1;
         }
     }
-    if (add_all(e->roots, roots) < 0 || add_all(e->skip, skip) < 0) {
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(live); i++) {
+    enter(e);
+    int status = add_all(e->roots, roots) < 0 || add_all(e->skip, skip) < 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(live); i++) {
         PyObject *folder = PyTuple_GET_ITEM(live, i);
         int has = list_has(e->folders, folder);
-        if (has < 0 || (!has && add_live_folder(e, folder) < 0)) {
-            return -1;
-        }
+        status = has < 0 || (!has && add_live_folder(e, folder) < 0);
     }
-    return hr_source_install(st, 1) < 0 ? -1 : hr_source_adopt(st);
+    if (status == 0) {
+        status = hr_source_install(st, 1) < 0 || hr_source_adopt(st) < 0;
+    }
+    leave(e);
+    return status ? -1 : 0;
 }
 
 /* -- sync, apply ---------------------------------------------------------- */
@@ -948,9 +1016,13 @@ hr_schedule_sync(struct hr_state *st, double timeout)
     unsigned long ticket = ++e->asked;
     pthread_mutex_unlock(&e->mutex);
     hr_watch_wake(e->watch);
-    int64_t until = hr_clock_ns(CLOCK_MONOTONIC) + (int64_t)(timeout * 1e9);
+    enter(e);
+    int64_t until = hr_clock_ns(CLOCK_MONOTONIC) +
+                    (timeout < 1e9    ? (int64_t)(timeout * 1e9)
+                     : timeout >= 1e9 ? INT64_MAX / 2
+                                      : 0); /* not a number */
     int done = 0;
-    while (!done) {
+    while (!done && !atomic_load(&e->stopping)) {
         int64_t left = until - hr_clock_ns(CLOCK_MONOTONIC);
         if (left <= 0) {
             break;
@@ -970,9 +1042,11 @@ hr_schedule_sync(struct hr_state *st, double timeout)
         pthread_mutex_unlock(&e->mutex);
         Py_END_ALLOW_THREADS
         if (PyErr_CheckSignals() < 0) {
-            return -1;
+            done = -1;
+            break;
         }
     }
+    leave(e);
     return done;
 }
 
@@ -989,16 +1063,18 @@ hr_schedule_apply(struct hr_state *st, PyObject *paths)
     struct hr_engine *e = st->engine;
     PyObject *last = NULL, *encoded = PyList_New(0);
     Py_ssize_t count = 0;
-    char **known =
-        PyMem_Calloc((size_t)PyTuple_GET_SIZE(paths) + 1, sizeof *known);
-    if (encoded == NULL || known == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
     if (e == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "apply: the engine is not running; call "
                         "hot_reload.start() first");
+        Py_XDECREF(encoded);
+        return NULL;
+    }
+    enter(e);
+    char **known =
+        PyMem_Calloc((size_t)PyTuple_GET_SIZE(paths) + 1, sizeof *known);
+    if (encoded == NULL || known == NULL) {
+        PyErr_NoMemory();
         goto done;
     }
     if (hr_source_adopt(st) < 0) {
@@ -1033,6 +1109,7 @@ hr_schedule_apply(struct hr_state *st, PyObject *paths)
         }
     }
 done:
+    leave(e);
     PyMem_Free(known);
     Py_XDECREF(encoded);
     return last;
@@ -1044,13 +1121,16 @@ int
 hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
                   size_t size)
 {
-    if (st->engine == NULL) {
+    struct hr_engine *e = st->engine;
+    if (e == NULL) {
         return 0;
     }
     int status;
+    enter(e);
     Py_BEGIN_ALLOW_THREADS
-    status = hr_watch_add_file(st->engine->watch, path, text, size);
+    status = hr_watch_add_file(e->watch, path, text, size);
     Py_END_ALLOW_THREADS
+    leave(e);
     if (status < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -1075,13 +1155,17 @@ int
 hr_schedule_before_fork(struct hr_state *st)
 {
     struct hr_engine *e = st->engine;
-    int locked = -1;
     if (e != NULL) {
+        int locked;
+        enter(e);
         Py_BEGIN_ALLOW_THREADS
         locked = lock_batch(e, 200);
         Py_END_ALLOW_THREADS
+        /* A count: the hooks may be registered twice (reload), and two threads
+         * may fork; each gives back only what is its own. */
+        st->fork_locked += locked == 0;
+        leave(e);
     }
-    st->fork_locked = locked == 0;
     return 0;
 }
 
@@ -1093,8 +1177,11 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
         return 0;
     }
     if (!in_child) {
-        if (st->fork_locked) {
-            st->fork_locked = 0;
+        pthread_mutex_lock(&e->mutex);
+        int mine = e->depth > 0 && pthread_equal(e->holder, pthread_self());
+        pthread_mutex_unlock(&e->mutex);
+        if (st->fork_locked > 0 && mine) {
+            st->fork_locked--;
             unlock_batch(e);
         }
         return 0;
@@ -1106,6 +1193,9 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
     pthread_cond_init(&e->changed, NULL);
     e->depth = 0;
     e->busy = 0;
+    e->users = 0;
+    /* Its thread may have been changing it; the next save has it all. */
+    memset(&e->held, 0, sizeof e->held);
     e->done = e->asked;
     e->has_thread = e->has_guard = 0;
     if (st->run != NULL && hr_patch_run(st) == NULL) {
