@@ -12,6 +12,7 @@ import atexit as _atexit
 import logging as _logging
 import os as _os
 import sys as _sys
+from importlib.machinery import SourceFileLoader
 
 try:
     from . import _core
@@ -39,7 +40,6 @@ from ._core import (
     restore,
     restore_all,
     revisions,
-    stop,
     sync,
     undo,
 )
@@ -67,7 +67,6 @@ __all__ = [
     "undo",
 ]
 
-_atexit.register(stop)
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(
         before=_core.before_fork,
@@ -85,12 +84,13 @@ def _paths(value):
     return tuple(_os.path.abspath(_os.fsdecode(path)) for path in value)
 
 
-def start(*roots, live=None, skip=()):
+def start(*roots, live=None, skip=(), watch=True):
     """Start the engine, or add to the running one.
 
     roots: folders whose Python sources are followed.  live: a folder of live
     files, or several; each `*.py` directly in it runs now and at every save.
-    skip: names in the live folders that are no live files.
+    skip: names in the live folders that are no live files.  watch: whether a
+    save of a source makes it live; if not, only apply() does.
 
     Raises OSError when a folder of live files cannot be watched.
     """
@@ -103,7 +103,25 @@ def start(*roots, live=None, skip=()):
     limit = _os.environ.get("HOT_RELOAD_TIME_LIMIT", "")
     if limit.isdigit():
         _core.set("time_limit", int(limit))
+    _core.set("manual", not watch)
     _core.start(_paths(roots), live, ("__init__.py", *skip))
+    SourceFileLoader.get_code = _get_code
+
+
+def _get_code(self, fullname):
+    # A file that no finder was asked for, as spec_from_file_location() loads it.
+    _core.imported(self.get_filename(fullname))
+    return super(SourceFileLoader, self).get_code(fullname)
+
+
+def stop():
+    """Stop watching and end the engine's thread.  What is replaced stays so."""
+    if SourceFileLoader.__dict__.get("get_code") is _get_code:
+        del SourceFileLoader.get_code
+    _core.stop()
+
+
+_atexit.register(stop)
 
 
 def apply(*paths):

@@ -246,6 +246,20 @@ static_base(PyTypeObject *type)
     return type;
 }
 
+/* The built-in class that decides the memory: ValueError lays its instances
+ * out as BaseException does. */
+static PyTypeObject *
+solid_base(PyTypeObject *type)
+{
+    type = static_base(type);
+    while (type->tp_base != NULL && type->tp_base != &PyBaseObject_Type &&
+           type->tp_basicsize == type->tp_base->tp_basicsize &&
+           type->tp_itemsize == type->tp_base->tp_itemsize) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
 /* Flags that say how an instance's memory is laid out: the managed dict (1 <<
  * 4) and weak reference list (1 << 3) of 3.12, inline values (1 << 2) of
  * 3.13. */
@@ -260,7 +274,7 @@ has_same_layout(PyTypeObject *a, PyTypeObject *b)
            a->tp_dictoffset == b->tp_dictoffset &&
            a->tp_weaklistoffset == b->tp_weaklistoffset &&
            (a->tp_flags & LAYOUT_FLAGS) == (b->tp_flags & LAYOUT_FLAGS) &&
-           static_base(a) == static_base(b);
+           solid_base(a) == solid_base(b);
 }
 
 /* 1 when every slot of `a` is in `b` at the same offset. */
@@ -301,12 +315,19 @@ check_layout(struct hr_state *st, PyObject *type, PyObject *donor)
                        a->tp_name, Py_TYPE(type)->tp_name,
                        Py_TYPE(donor)->tp_name);
     }
+    if (solid_base(a) != solid_base(b)) {
+        return hr_rude(st, "HR302",
+                       "instances of %s that exist are laid out as %s lays "
+                       "them out, not as %s; keep the built-in base, or "
+                       "restart",
+                       a->tp_name, solid_base(a)->tp_name,
+                       solid_base(b)->tp_name);
+    }
     if (!has_same_layout(a, b) || !has_slots_of(a, b) || !has_slots_of(b, a)) {
         return hr_rude(st, "HR301",
-                       "instances of %s that exist cannot take the memory "
-                       "layout of the new class (other __slots__, or another "
-                       "built-in base); keep slots and built-in bases as they "
-                       "are, or restart",
+                       "instances of %s that exist have no room for the "
+                       "__slots__ of the new class; keep them as they are, "
+                       "or restart",
                        a->tp_name);
     }
     return 0;
@@ -500,7 +521,8 @@ plan_wrapper(struct hr_journal *j, PyObject *type, PyObject *name,
             PyObject *b = PyObject_GetAttrString(value, parts[i]);
             int both = a != NULL && b != NULL && PyFunction_Check(a) &&
                        PyFunction_Check(b) && is_member(type, name, a);
-            int none = a == Py_None && b == Py_None;
+            int none = (a == Py_None && b == Py_None) || (a == b && a != NULL);
+            both = both && !none;
             int status = 0;
             if (pass == 1 && both) {
                 status = hr_journal_add(j, HR_PLACE_FUNCTION, a, NULL, b);

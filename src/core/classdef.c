@@ -41,21 +41,29 @@ is_ours(PyObject *name)
     return 0;
 }
 
-/* The block of the old text that bound the name, for merging. */
-static const struct hr_block *
-find_old_block(struct hr_scope *s, PyObject *name)
+static int
+refuse_slots(struct hr_scope *s)
 {
-    Py_ssize_t n;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
-    for (size_t i = s->old->count; utf8 != NULL && i-- > 0;) {
-        const struct hr_block *b = &s->old->items[i];
-        if (b->name_len == (size_t)n &&
-            memcmp(s->old_text + b->name, utf8, (size_t)n) == 0) {
-            return b;
-        }
+    return hr_rude(s->u->plan->st, "HR301",
+                   "the __slots__ of %s would change, and its instances that "
+                   "exist have no room for others; restart",
+                   ((PyTypeObject *)s->type)->tp_name);
+}
+
+/* As type.__new__ does: a class with __eq__ and no __hash__ has none. */
+static int
+keep_hash_rule(struct hr_scope *s)
+{
+    PyObject *eq = PyDict_GetItemString(s->ns, "__eq__");
+    PyObject *hash = PyDict_GetItemString(s->ns, "__hash__");
+    int had = PyDict_GetItemString(s->before, "__eq__") != NULL;
+    if (eq != NULL && hash == NULL) {
+        return PyDict_SetItemString(s->ns, "__hash__", Py_None);
     }
-    PyErr_Clear();
-    return NULL;
+    if (eq == NULL && had && hash == Py_None) {
+        return PyDict_DelItemString(s->ns, "__hash__");
+    }
+    return 0;
 }
 
 /* What the members made, compared with what was there. */
@@ -74,16 +82,13 @@ plan_names(struct hr_scope *s)
             continue;
         }
         if (PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
-            status = hr_rude(p->st, "HR301",
-                             "the __slots__ of %s would change, and its "
-                             "instances that exist have no room for others; "
-                             "restart",
-                             ((PyTypeObject *)s->type)->tp_name);
+            status = refuse_slots(s);
             break;
         }
         PyObject *old = PyDict_GetItemWithError(s->live, name);
         PyObject *value = Py_NewRef(new);
-        status = hr_scope_merge(s, name, old, &value, find_old_block(s, name));
+        status =
+            hr_scope_merge(s, name, old, &value, hr_scope_old_block(s, name));
         if (status == 0 && value != old) {
             status = PyFunction_Check(value)
                          ? 0
@@ -98,6 +103,11 @@ plan_names(struct hr_scope *s)
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(was); i++) {
         PyObject *name = PyList_GET_ITEM(was, i);
         int has = PyDict_Contains(s->ns, name);
+        if (has == 0 &&
+            PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
+            status = refuse_slots(s);
+            break;
+        }
         status = has < 0                ? -1
                  : has || is_ours(name) ? 0
                                         : hr_journal_add(p->j, HR_PLACE_TYPE,
@@ -161,7 +171,7 @@ plan_members(struct hr_scope *s)
             return -1;
         }
     }
-    if (hr_scope_plan(s) < 0) {
+    if (hr_scope_plan(s) < 0 || keep_hash_rule(s) < 0) {
         return -1;
     }
     if (annotations != NULL) {
@@ -178,7 +188,8 @@ plan_members(struct hr_scope *s)
         }
         Py_DECREF(key);
     }
-    if (plan_names(s) < 0 || PyList_Append(p->classes, s->type) < 0) {
+    if (hr_derive_members(s) < 0 || plan_names(s) < 0 ||
+        PyList_Append(p->classes, s->type) < 0) {
         return -1;
     }
     return is_abc(s->type) ? update_abstract(p, s->type) : 0;
@@ -293,19 +304,32 @@ is_made_from_members(PyObject *type, const struct hr_block *b)
            has_init_subclass(type);
 }
 
-/* Did anything but functions change? */
+/* A special method that comes or goes decides what a decorator generates. */
+static int
+matters(const char *text, const struct hr_block *b)
+{
+    if (b->kind == HR_BLOCK_STRING) {
+        return 0;
+    }
+    return b->kind != HR_BLOCK_DEF ||
+           (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
+}
+
+/* Did anything but plain functions change? */
 static int
 has_changed_statements(struct hr_scope *s)
 {
     for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
         if (hr_scope_is_changed(s, i) &&
-            s->new->items[i].kind != HR_BLOCK_DEF &&
-            s->new->items[i].kind != HR_BLOCK_STRING) {
+            (s->diff.match[i] < 0
+                 ? matters(s->u->text, b)
+                 : b->kind != HR_BLOCK_DEF && b->kind != HR_BLOCK_STRING)) {
             return 1;
         }
     }
     for (size_t i = 0; i < s->old->count; i++) {
-        if (!s->diff.used[i] && s->old->items[i].kind != HR_BLOCK_DEF) {
+        if (!s->diff.used[i] && matters(s->old_text, &s->old->items[i])) {
             return 1;
         }
     }
@@ -365,6 +389,49 @@ done:
     return status;
 }
 
+/* 1 when a method of the class lies in the block, 0 when one lies elsewhere,
+ * -1 when nothing tells. */
+static int
+lies_in(struct hr_scope *s, PyObject *type, const struct hr_block *b)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(dict, &pos, &key, &value)) {
+        if (!PyFunction_Check(value)) {
+            continue;
+        }
+        PyObject *body = hr_plan_body(s->u->plan, value);
+        PyCodeObject *code =
+            (PyCodeObject *)((PyFunctionObject *)body)->func_code;
+        if (PyUnicode_Compare(code->co_filename, s->u->filename) == 0 &&
+            PyUnicode_Compare(((PyFunctionObject *)value)->func_name,
+                              code->co_name) == 0) {
+            return code->co_firstlineno >= (int)b->line &&
+                   code->co_firstlineno <= (int)b->end_line;
+        }
+    }
+    return -1;
+}
+
+/* Of several classes of one name, the one that the block made. */
+static PyObject *
+find_class(struct hr_scope *s, PyObject *live, const struct hr_block *old)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    if (!hr_class_is_open(live) || lies_in(s, live, old) != 0) {
+        return live;
+    }
+    while (PyDict_Next(s->live, &pos, &key, &value)) {
+        if (value != live && hr_class_is_open(value) &&
+            lies_in(s, value, old) == 1) {
+            return value;
+        }
+    }
+    return live;
+}
+
 int
 hr_scope_plan_class(struct hr_scope *s, const struct hr_block *old,
                     const struct hr_block *new)
@@ -375,6 +442,9 @@ hr_scope_plan_class(struct hr_scope *s, const struct hr_block *old,
         return -1;
     }
     PyObject *live = PyDict_GetItemWithError(s->live, name);
+    if (old != NULL && live != NULL) {
+        live = find_class(s, live, old);
+    }
     PyObject *expected = s->prefix == NULL
                              ? Py_NewRef(name)
                              : PyUnicode_FromFormat("%U.%U", s->prefix, name);

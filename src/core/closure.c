@@ -275,8 +275,8 @@ plan_constants(struct hr_journal *j, struct nest *n, PyFunctionObject *f,
 }
 
 /* A holder with the new code and what the live function has of its own. */
-static PyObject *
-make_holder(PyObject *o, PyObject *code, PyObject *closure)
+PyObject *
+hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure)
 {
     PyObject *holder = hr_function_clone(o, NULL, NULL);
     if (holder == NULL) {
@@ -337,7 +337,7 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
             status = known < 0 ? -1 : refuse_closure(p, o, n->new);
             continue;
         }
-        holder = make_holder(o, n->new, closure);
+        holder = hr_closure_holder(o, n->new, closure);
         status = holder == NULL ? -1 : hr_plan_function(p, j, o, holder);
         if (status == 0) {
             status = plan_constants(j, n, (PyFunctionObject *)o, was, is);
@@ -374,5 +374,129 @@ hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
         Py_XDECREF(n.items[i].found);
     }
     PyMem_Free(n.items);
+    return status;
+}
+
+/* -- Statements that differ in nested code only --------------------------- */
+
+/* Pair the code objects of two constants tuples; 0 when anything else
+ * differs. */
+static int
+pair_constants(struct nests *n, PyObject *old, PyObject *new)
+{
+    PyObject *a = ((PyCodeObject *)old)->co_consts;
+    PyObject *b = ((PyCodeObject *)new)->co_consts;
+    if (PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b)) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++) {
+        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
+        if (!PyCode_Check(x) || !PyCode_Check(y)) {
+            int same = hr_code_is_same_const(x, y);
+            if (same != 1) {
+                return same;
+            }
+            continue;
+        }
+        const char *name = PyUnicode_AsUTF8(((PyCodeObject *)x)->co_name);
+        if (PyUnicode_Compare(((PyCodeObject *)x)->co_name,
+                              ((PyCodeObject *)y)->co_name) != 0 ||
+            name == NULL) {
+            return 0;
+        }
+        if (name[0] == '<' && strcmp(name, "<lambda>") != 0) {
+            /* A comprehension runs with the statement. */
+            int same = hr_code_is_same(x, y);
+            if (same != 1) {
+                return same;
+            }
+            continue;
+        }
+        if (!(((PyCodeObject *)x)->co_flags & CO_OPTIMIZED)) {
+            return 0; /* a class's body */
+        }
+        if (add_nest(n, x, y, old, new) < 0) {
+            return -1;
+        }
+    }
+    return 1;
+}
+
+/* Was `code`, alive, made from this code of the old text? */
+static int
+is_made_from(struct hr_unit *u, PyObject *code, PyObject *old)
+{
+    PyCodeObject *a = (PyCodeObject *)code, *b = (PyCodeObject *)old;
+    return a->co_firstlineno == b->co_firstlineno &&
+           PyUnicode_Compare(a->co_name, b->co_name) == 0 &&
+           PyUnicode_Compare(a->co_filename, u->filename) == 0 &&
+           hr_code_is_same(code, old) == 1;
+}
+
+int
+hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
+{
+    struct nests n = {NULL, 0, 0};
+    PyObject *gc = NULL, *all = NULL;
+    int status = hr_code_is_same_but_constants(old, new);
+    if (status == 1) {
+        status = pair_constants(&n, old, new);
+    }
+    if (status == 1 && n.count == 0) {
+        status = 0;
+    }
+    if (status == 1) {
+        gc = PyImport_ImportModule("gc");
+        all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+        status = all == NULL ? -1 : 1;
+    }
+    for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(all); i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (Py_TYPE(o) != &PyFunction_Type) {
+            continue;
+        }
+        PyObject *body = hr_plan_body(u->plan, o);
+        PyObject *code = ((PyFunctionObject *)body)->func_code;
+        for (size_t k = 0; k < n.count; k++) {
+            if (is_made_from(u, code, n.items[k].old)) {
+                if (PyList_Append(n.items[k].found, o) < 0) {
+                    status = -1;
+                }
+                break;
+            }
+        }
+    }
+    /* One that is not alive was made by nobody, or is out of sight. */
+    for (size_t k = 0; status == 1 && k < n.count; k++) {
+        if (PyList_GET_SIZE(n.items[k].found) == 0 &&
+            hr_code_is_same(n.items[k].old, n.items[k].new) != 1) {
+            status = 0;
+        }
+    }
+    for (size_t k = 0; status == 1 && k < n.count; k++) {
+        for (Py_ssize_t i = 0;
+             status == 1 && i < PyList_GET_SIZE(n.items[k].found); i++) {
+            PyObject *o = PyList_GET_ITEM(n.items[k].found, i);
+            PyObject *body = hr_plan_body(u->plan, o);
+            PyObject *closure = NULL;
+            int known = make_closure(&n.items[k], (PyFunctionObject *)body,
+                                     u->changed, &closure);
+            PyObject *holder =
+                known == 1 ? hr_closure_holder(body, n.items[k].new, closure)
+                           : NULL;
+            status = holder == NULL ? known
+                     : hr_plan_function(u->plan, u->plan->j, o, holder) < 0
+                         ? -1
+                         : 1;
+            Py_XDECREF(closure);
+            Py_XDECREF(holder);
+        }
+    }
+    for (size_t i = 0; i < n.count; i++) {
+        Py_XDECREF(n.items[i].found);
+    }
+    PyMem_Free(n.items);
+    Py_XDECREF(all);
+    Py_XDECREF(gc);
     return status;
 }

@@ -163,8 +163,6 @@ done:
 
 /* -- Comparing ------------------------------------------------------------ */
 
-static int is_same_const(PyObject *a, PyObject *b);
-
 static int
 is_same_attribute(PyObject *a, PyObject *b, const char *name)
 {
@@ -178,7 +176,7 @@ is_same_attribute(PyObject *a, PyObject *b, const char *name)
 }
 
 int
-hr_code_is_same(PyObject *a, PyObject *b)
+hr_code_is_same_but_constants(PyObject *a, PyObject *b)
 {
     static const char *const attributes[] = {
         "co_flags",
@@ -206,14 +204,22 @@ hr_code_is_same(PyObject *a, PyObject *b)
             return same;
         }
     }
-    return is_same_const(((PyCodeObject *)a)->co_consts,
-                         ((PyCodeObject *)b)->co_consts);
+    return 1;
+}
+
+int
+hr_code_is_same(PyObject *a, PyObject *b)
+{
+    int same = hr_code_is_same_but_constants(a, b);
+    return same != 1 ? same
+                     : hr_code_is_same_const(((PyCodeObject *)a)->co_consts,
+                                             ((PyCodeObject *)b)->co_consts);
 }
 
 /* Constants are equal when type, value and, in tuples, items are: 1 is not
  * 1.0 nor True, 0.0 is not -0.0. */
-static int
-is_same_const(PyObject *a, PyObject *b)
+int
+hr_code_is_same_const(PyObject *a, PyObject *b)
 {
     if (a == b) {
         return 1;
@@ -228,8 +234,8 @@ is_same_const(PyObject *a, PyObject *b)
         Py_ssize_t n = PyTuple_GET_SIZE(a);
         int same = n == PyTuple_GET_SIZE(b);
         for (Py_ssize_t i = 0; same == 1 && i < n; i++) {
-            same =
-                is_same_const(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i));
+            same = hr_code_is_same_const(PyTuple_GET_ITEM(a, i),
+                                         PyTuple_GET_ITEM(b, i));
         }
         return same;
     }

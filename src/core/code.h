@@ -13,6 +13,7 @@
 struct hr_source {
     struct hr_source *next;
     char *path; /* owned: absolute, as the watcher knows it */
+    char *name; /* owned: of the module it was found for */
     char *text; /* owned: what runs now */
     size_t size;
     struct hr_blocks blocks; /* of text */
@@ -40,6 +41,12 @@ void hr_source_set_text(struct hr_source *s, char *text, size_t size,
 int hr_source_differs(struct hr_source *s, uint64_t file_hash);
 void hr_source_seen(struct hr_source *s, uint64_t file_hash);
 /* Put the finder into sys.meta_path, or take it out. */
+/* A loader reads this file to import it. */
+int hr_source_imported(struct hr_state *st, const char *path);
+/* The name of the module that should be there but is not (borrowed). */
+const char *hr_source_lost_module(struct hr_source *s);
+/* Back to an older text: {path: (old, new)} of a revision that is undone. */
+int hr_source_undo(struct hr_state *st, PyObject *texts);
 int hr_source_install(struct hr_state *st, int on);
 void hr_source_free_all(struct hr_state *st);
 /* sys.meta_path's find_spec(). */
@@ -114,6 +121,10 @@ int hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
 int hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
                      PyObject *new);
 
+/* The function that holds the body of f: itself, or what keeps the original
+ * while f is replaced.  Borrowed. */
+PyObject *hr_plan_body(struct hr_plan *p, PyObject *f);
+
 /* -- code.c ------------------------------------------------------------------
  */
 
@@ -126,6 +137,9 @@ PyObject *hr_code_compile(struct hr_unit *u, const char *text, size_t size,
 PyObject *hr_code_find(PyObject *code, PyObject *name);
 /* 1 when both mean the same: lines and columns do not count. */
 int hr_code_is_same(PyObject *a, PyObject *b);
+/* The same for one constant, and for all but the constants. */
+int hr_code_is_same_const(PyObject *a, PyObject *b);
+int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
 /* {name: constant} of cells that the code assigns once, and a constant. */
@@ -154,6 +168,12 @@ int hr_evaluate_substitute_leaked(struct hr_plan *p);
 
 /* For every function whose body the journal exchanges: closures and methods
  * made from code nested in the old body get what is nested in the new one. */
+/* A holder with other code, and all else of the function o. */
+PyObject *hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure);
+/* A statement of which only functions defined in it changed: those that are
+ * alive take their new bodies, and it is not run.  1 when that was planned, 0
+ * when it has to be run. */
+int hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new);
 int hr_closure_follow(struct hr_plan *p, struct hr_journal *j);
 
 /* -- derive.c: constants in other places

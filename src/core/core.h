@@ -281,7 +281,7 @@ int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
                          const char *kind, PyObject *module,
                          PyObject *qualname, long line, PyObject *code,
                          PyObject *sentence);
-int hr_revision_is_syntax_error(hr_revision *r);
+int hr_revision_has_code(hr_revision *r, const char *code);
 /* The list of the revisions that were taken back. */
 PyObject *hr_revision_undo(struct hr_state *st, long count);
 PyObject *hr_revision_describe_exception(void);

@@ -281,6 +281,16 @@ core_find_spec(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
+core_imported(PyObject *module, PyObject *path)
+{
+    const char *utf8 = PyUnicode_AsUTF8(path);
+    if (utf8 == NULL || hr_source_imported(hr_state_of(module), utf8) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 core_before_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (hr_schedule_before_fork(hr_state_of(module)) < 0) {
@@ -328,6 +338,8 @@ static PyMethodDef methods[] = {
     {"set", core_set, METH_VARARGS, set_doc},
     {"find_spec", (PyCFunction)(void (*)(void))core_find_spec,
      METH_VARARGS | METH_KEYWORDS, find_spec_doc},
+    {"imported", core_imported, METH_O,
+     "imported(path)\n--\n\nA loader is about to read this file."},
     {"before_fork", core_before_fork, METH_NOARGS, NULL},
     {"after_fork", core_after_fork, METH_O, NULL},
     {"retired", core_retired, METH_NOARGS,

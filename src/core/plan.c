@@ -131,6 +131,17 @@ hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
     return status;
 }
 
+PyObject *
+hr_plan_body(struct hr_plan *p, PyObject *f)
+{
+    hr_patch *patch = hr_patch_find_exact(p->st, f);
+    PyObject *body = f;
+    if (patch != NULL) {
+        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &body);
+    }
+    return body;
+}
+
 int
 hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
                  PyObject *new)
@@ -432,20 +443,7 @@ plan_unit(struct hr_unit *u)
             !PyUnicode_Check(name)) {
             continue;
         }
-        const struct hr_block *old_block = NULL;
-        Py_ssize_t n;
-        const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
-        for (size_t k = s.old->count; utf8 && k-- > 0;) {
-            const struct hr_block *b = &s.old->items[k];
-            if ((b->name_len == (size_t)n &&
-                 memcmp(s.old_text + b->name, utf8, (size_t)n) == 0) ||
-                (b->kind == HR_BLOCK_COMPOUND &&
-                 memmem(s.old_text + b->start, b->end - b->start, utf8,
-                        (size_t)n) != NULL)) {
-                old_block = b;
-                break;
-            }
-        }
+        const struct hr_block *old_block = hr_scope_old_block(&s, name);
         PyObject *value = Py_NewRef(new);
         status =
             hr_scope_merge(&s, name, PyDict_GetItemWithError(u->dict, name),
@@ -790,7 +788,8 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
              k++) {
             status = add_unit(p, &p->files[i], PyList_GET_ITEM(modules, k));
         }
-        if (status == 0 && PyList_GET_SIZE(modules) == 0) {
+        if (status == 0 && PyList_GET_SIZE(modules) == 0 &&
+            hr_source_lost_module(p->files[i].source) != NULL) {
             status = hr_plan_refuse(
                 p, NULL, "HR401", 0,
                 "no module in sys.modules was made from %U (it was removed, "

@@ -4,7 +4,7 @@
  * journal of a batch of sources.  Memory is bounded: only the newest
  * HR_REVISIONS_UNDOABLE keep it, only the newest HR_REVISIONS_KEPT are kept.
  */
-#include "core.h"
+#include "code.h"
 #include <structmember.h>
 
 /* -- Edit ----------------------------------------------------------------- */
@@ -97,10 +97,10 @@ hr_revision_add_edit(struct hr_state *st, PyObject *revision, const char *kind,
 }
 
 int
-hr_revision_is_syntax_error(hr_revision *r)
+hr_revision_has_code(hr_revision *r, const char *code)
 {
     return r->error != NULL && PyUnicode_Check(r->error) &&
-           strncmp(PyUnicode_AsUTF8(r->error), "HR101", 5) == 0;
+           strncmp(PyUnicode_AsUTF8(r->error), code, 5) == 0;
 }
 
 /* -- Revision ------------------------------------------------------------- */
@@ -170,6 +170,9 @@ undo_one(struct hr_state *st, hr_revision *r)
             return -1;
         }
         hr_journal_notify(r->journal);
+    }
+    if (hr_source_undo(st, r->texts) < 0) {
+        return -1;
     }
     if (r->run.count > 0) {
         struct hr_run run = r->run;

@@ -65,7 +65,8 @@ struct hr_engine {
     atomic_int abandoned;    /* stop() has given up waiting for the run */
     int users, orphan;       /* calls in progress; stopped.  Under the GIL */
 
-    struct hr_batch held; /* sources that did not compile, for a moment */
+    struct hr_batch held;    /* sources that did not compile, for a moment */
+    struct hr_batch refused; /* those whose evaluation failed, the last time */
     int64_t held_until;
 
     long time_limit;                  /* in seconds */
@@ -334,6 +335,68 @@ is_wanted(struct hr_engine *e, struct hr_change *c)
     return c->kind == HR_CHANGE_REFUSED || hr_source_differs(s, c->hash);
 }
 
+/* A file whose changed statements failed may have been saved before another
+ * that it needs: it is tried again together with the next save. */
+static void
+note_refused(struct hr_engine *e, struct hr_change *changes, size_t n)
+{
+    hr_batch_clear(&e->refused);
+    e->refused.changes = calloc(n, sizeof *changes);
+    for (size_t i = 0; e->refused.changes != NULL && i < n; i++) {
+        struct hr_change *c = &e->refused.changes[e->refused.count];
+        *c = changes[i];
+        c->path = strdup(changes[i].path);
+        c->text = changes[i].text ? malloc(changes[i].size + 1) : NULL;
+        c->error = NULL;
+        if (c->path == NULL || c->text == NULL) {
+            free(c->path);
+            free(c->text);
+            memset(c, 0, sizeof *c);
+            continue;
+        }
+        memcpy(c->text, changes[i].text, changes[i].size + 1);
+        e->refused.count++;
+    }
+}
+
+/* The files refused before that are not in this batch, behind its own. */
+static size_t
+add_refused(struct hr_engine *e, struct hr_change *all, size_t n)
+{
+    size_t count = n;
+    for (size_t i = 0; i < e->refused.count; i++) {
+        int newer = 0;
+        for (size_t k = 0; k < n; k++) {
+            newer |= strcmp(all[k].path, e->refused.changes[i].path) == 0;
+        }
+        if (!newer) {
+            all[count++] = e->refused.changes[i];
+        }
+    }
+    return count;
+}
+
+/* Plan and commit these as one revision, which is not yet in the record. */
+static PyObject *
+try_sources(struct hr_engine *e, struct hr_change *changes, size_t n,
+            const struct hr_moment *moment)
+{
+    PyObject *revision = hr_revision_new(e->st);
+    if (revision != NULL) {
+        hr_revision *r = (hr_revision *)revision;
+        r->saved_ns = changes[0].event_ns;
+        r->ready_ns = moment->ready_ns;
+        r->gil_ns = moment->gil_ns;
+        begin_run(e, &changes[0], 1);
+        int status = hr_plan_run(e->st, revision, changes, n);
+        end_run(e);
+        if (status < 0) {
+            Py_CLEAR(revision);
+        }
+    }
+    return revision;
+}
+
 /* All sources of a batch are one revision.  NULL with *hold 1: not whole yet.
  * NULL without an exception when there was nothing to do. */
 static PyObject *
@@ -341,33 +404,37 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
                const struct hr_moment *moment, enum mode mode, int *hold)
 {
     struct hr_state *st = e->st;
-    struct hr_change *wanted = PyMem_Calloc(count, sizeof *wanted);
-    size_t n = 0;
+    struct hr_change *wanted =
+        PyMem_Calloc(count + e->refused.count, sizeof *wanted);
+    PyObject *revision = NULL;
+    size_t own = 0, n;
     if (wanted == NULL) {
-        PyErr_NoMemory();
-        return NULL;
+        return PyErr_NoMemory();
     }
     for (size_t i = 0; i < count; i++) {
-        if (is_wanted(e, &changes[i])) {
-            wanted[n++] = changes[i];
+        if (is_wanted(e, &changes[i]) &&
+            (mode == MODE_APPLY || !hr_setting(st, "manual"))) {
+            wanted[own++] = changes[i];
         }
     }
-    PyObject *revision = n > 0 ? hr_revision_new(st) : NULL;
+    n = own;
+    if (own > 0) {
+        n = add_refused(e, wanted, own);
+        revision = try_sources(e, wanted, n, moment);
+        if (revision != NULL && n > own && !((hr_revision *)revision)->ok) {
+            Py_DECREF(revision);
+            n = own;
+            revision = try_sources(e, wanted, n, moment);
+        }
+    }
     if (revision != NULL) {
         hr_revision *r = (hr_revision *)revision;
-        r->saved_ns = wanted[0].event_ns;
-        r->ready_ns = moment->ready_ns;
-        r->gil_ns = moment->gil_ns;
-        begin_run(e, &wanted[0], 1);
-        int status = hr_plan_run(st, revision, wanted, n);
-        end_run(e);
-        if (status == 0 && mode == MODE_SAVED && !r->ok &&
-            hr_revision_is_syntax_error(r) &&
+        if (mode == MODE_SAVED && !r->ok && hr_revision_has_code(r, "HR101") &&
             hr_clock_ns(CLOCK_MONOTONIC) - r->saved_ns < DOUBT_NS) {
             *hold = 1;
             Py_CLEAR(revision);
         }
-        else if (status < 0 || hr_revision_keep(st, revision) < 0) {
+        else if (hr_revision_keep(st, revision) < 0) {
             Py_CLEAR(revision);
         }
         else {
@@ -378,6 +445,12 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
                     (void)hr_watch_add_file(e->watch, wanted[i].path,
                                             wanted[i].text, wanted[i].size);
                 }
+            }
+            if (!r->ok && hr_revision_has_code(r, "HR110")) {
+                note_refused(e, wanted, n);
+            }
+            else if (r->ok) {
+                hr_batch_clear(&e->refused);
             }
             report(st, r);
             hr_revision_announce(st, revision);
@@ -481,6 +554,7 @@ merge_held(struct hr_engine *e, struct hr_batch *batch)
     batch->count = 0;
     hr_batch_clear(batch);
     hr_batch_clear(&e->held);
+    hr_batch_clear(&e->refused);
     batch->changes = all;
     batch->count = count;
 }
@@ -1054,7 +1128,8 @@ hr_schedule_sync(struct hr_state *st, double timeout)
 static int
 is_known(struct hr_engine *e, const char *path)
 {
-    return is_live_path(e, path) || hr_source_find(e->st, path) != NULL;
+    return is_live_path(e, path) || hr_source_find(e->st, path) != NULL ||
+           hr_source_is_under_roots(e->st, path);
 }
 
 PyObject *
@@ -1096,7 +1171,7 @@ hr_schedule_apply(struct hr_state *st, PyObject *paths)
         PyErr_SetString(PyExc_ValueError,
                         "apply: none of these files is a live file or the "
                         "source of a followed module; name files under the "
-                        "folders given to start(), that are imported");
+                        "folders given to start()");
         goto done;
     }
     last = run_paths(e, known, (size_t)count, MODE_APPLY);

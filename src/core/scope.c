@@ -70,7 +70,9 @@ int
 hr_scope_is_main(struct hr_scope *s, const struct hr_block *b)
 {
     const char *at = s->u->text + b->start;
+    /* In another module than __main__ its condition is false by itself. */
     return s->depth == 0 && b->kind == HR_BLOCK_COMPOUND &&
+           PyUnicode_CompareWithASCIIString(s->u->name, "__main__") == 0 &&
            strncmp(at, "if", 2) == 0 && strstr(at, "__name__") != NULL &&
            strstr(at, "__name__") < s->u->text + b->head_end;
 }
@@ -181,11 +183,7 @@ static int
 is_wanted(struct search *w, PyObject *function)
 {
     struct hr_unit *u = w->s->u;
-    PyObject *body = function;
-    hr_patch *p = hr_patch_find_exact(u->plan->st, function);
-    if (p != NULL) {
-        hr_journal_peek(p->journal, HR_PLACE_FUNCTION, function, NULL, &body);
-    }
+    PyObject *body = hr_plan_body(u->plan, function);
     PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)body)->func_code;
     return PyUnicode_Compare(code->co_name, w->name) == 0 &&
            PyUnicode_Compare(code->co_filename, u->filename) == 0 &&
@@ -336,6 +334,27 @@ hr_scope_find_function(struct hr_scope *s, PyObject *value, PyObject *name,
     }
     Py_DECREF(w.name);
     return found;
+}
+
+const struct hr_block *
+hr_scope_old_block(struct hr_scope *s, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
+    for (size_t i = s->new->count; utf8 != NULL &&i-- > 0;) {
+        const struct hr_block *b = &s->new->items[i];
+        const char *text = s->u->text;
+        if (b->name_len > 0 ? b->name_len == (size_t)n &&
+                                  memcmp(text + b->name, utf8, (size_t)n) == 0
+                            : b->kind == HR_BLOCK_COMPOUND &&
+                                  memmem(text + b->start, b->end - b->start,
+                                         utf8, (size_t)n) != NULL) {
+            int k = s->diff.match[i];
+            return k >= 0 ? &s->old->items[k] : NULL;
+        }
+    }
+    PyErr_Clear();
+    return NULL;
 }
 
 /* -- Merging -------------------------------------------------------------- */
@@ -563,6 +582,60 @@ clear_cache(struct hr_plan *p, PyObject *value, int depth)
     return status;
 }
 
+/* With an unchanged header only the code is new: defaults and annotations,
+ * and what the program made of them, stay.  1 with *holder, 0 when the
+ * definition has to run, -1 with an exception. */
+static int
+make_body(struct hr_scope *s, PyObject *target, const struct hr_block *new,
+          PyObject **holder)
+{
+    PyObject *body = hr_plan_body(s->u->plan, target);
+    PyFunctionObject *f = (PyFunctionObject *)body;
+    PyObject *outer =
+        hr_code_compile(s->u, s->u->text + new->start, new->end - new->start,
+                        (int)new->line, s->classes, s->depth);
+    if (outer == NULL) {
+        return -1;
+    }
+    PyObject *code =
+        hr_code_find(outer, ((PyCodeObject *)f->func_code)->co_name);
+    PyObject *names = NULL, *had = NULL, *closure = NULL;
+    int status = 0;
+    if (code == NULL) {
+        goto done;
+    }
+    names = hr_compat_freevars((PyCodeObject *)code);
+    had = hr_compat_freevars((PyCodeObject *)f->func_code);
+    Py_ssize_t n = names ? PyTuple_GET_SIZE(names) : 0;
+    closure = n > 0 ? PyTuple_New(n) : NULL;
+    status =
+        names == NULL || had == NULL || (n > 0 && closure == NULL) ? -1 : 1;
+    for (Py_ssize_t i = 0; status == 1 && i < n; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *cell = NULL;
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(had); k++) {
+            if (PyUnicode_Compare(name, PyTuple_GET_ITEM(had, k)) == 0) {
+                cell = Py_NewRef(PyTuple_GET_ITEM(f->func_closure, k));
+            }
+        }
+        if (cell == NULL && s->type != NULL &&
+            PyUnicode_CompareWithASCIIString(name, "__class__") == 0) {
+            cell = PyCell_New(s->type);
+        }
+        status = cell != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+        PyTuple_SET_ITEM(closure, i, cell);
+    }
+    if (status == 1) {
+        *holder = hr_closure_holder(body, code, closure);
+        status = *holder == NULL ? -1 : 1;
+    }
+done:
+    Py_XDECREF(closure);
+    Py_XDECREF(had);
+    Py_XDECREF(names);
+    Py_DECREF(outer);
+    return status;
+}
+
 /* The live function takes the new body; its wrappers stay. */
 static int
 change_function(struct hr_scope *s, PyObject *name, PyObject *live,
@@ -570,14 +643,20 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
                 const struct hr_block *new)
 {
     struct hr_plan *p = s->u->plan;
-    PyObject *function = make_function(s, name, new);
+    PyObject *function = NULL;
     const char *kind = "changed";
-    int status = -1;
-    if (function == NULL) {
+    int status = old->head_hash == new->head_hash
+                     ? make_body(s, target, new, &function)
+                     : 0;
+    if (status == 0) {
+        function = make_function(s, name, new);
+    }
+    if (status < 0 || function == NULL) {
         return -1;
     }
+    status = -1;
     PyFunctionObject *f = (PyFunctionObject *)function;
-    PyFunctionObject *t = (PyFunctionObject *)target;
+    PyFunctionObject *t = (PyFunctionObject *)hr_plan_body(p, target);
     int same = hr_code_is_same(t->func_code, f->func_code);
     if (same < 0) {
         goto done;
@@ -586,7 +665,7 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
         kind = "moved";
     }
     /* What the program has set on the function is the program's. */
-    hr_function_share_dict(function, target);
+    hr_function_share_dict(function, (PyObject *)t);
     status = hr_plan_function(p, p->j, target, function);
     if (status == 0 && old->decorated && live != target) {
         status = clear_cache(p, live, 4);
@@ -679,6 +758,34 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
     return s->u->removed == NULL ? 0 : PyList_Append(s->u->removed, name);
 }
 
+/* A `del` that is gone: what it deleted is there again. */
+static int
+bind_undeleted(struct hr_scope *s, const struct hr_block *b)
+{
+    const char *at = s->old_text + b->start, *end = s->old_text + b->end;
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    if (end - at < 4 || strncmp(at, "del", 3) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *n = &s->new->items[i];
+        if (n->name_len == 0 || hr_scope_is_changed(s, i) ||
+            memmem(at, (size_t)(end - at), s->u->text + n->name,
+                   n->name_len) == NULL) {
+            continue;
+        }
+        PyObject *name = hr_scope_name(s, s->u->text, n);
+        int has = name == NULL ? -1 : PyDict_Contains(s->ns, name);
+        Py_XDECREF(name);
+        if (has < 0 || (has == 0 && hr_scope_run(s, n) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 plan_removed(struct hr_scope *s)
 {
@@ -686,6 +793,13 @@ plan_removed(struct hr_scope *s)
         const struct hr_block *b = &s->old->items[i];
         if (s->diff.used[i]) {
             continue;
+        }
+        if (b->kind == HR_BLOCK_STRING && i == 0 &&
+            PyDict_SetItemString(s->ns, "__doc__", Py_None) < 0) {
+            return -1;
+        }
+        if (b->kind == HR_BLOCK_OTHER && bind_undeleted(s, b) < 0) {
+            return -1;
         }
         PyObject *names;
         if (b->name_len > 0) {
@@ -731,15 +845,47 @@ plan_unbound(struct hr_scope *s, const struct hr_block *old)
 
 /* -- The scope ------------------------------------------------------------ */
 
+/* Only functions defined in the statement changed?  Then it is not run. */
+static int
+change_nested(struct hr_scope *s, const struct hr_block *old,
+              const struct hr_block *new)
+{
+    const char *a = s->old_text + old->start, *b = s->u->text + new->start;
+    size_t n = old->end - old->start, m = new->end - new->start;
+    if ((memmem(a, n, "lambda", 6) == NULL &&
+         memmem(a, n, "def ", 4) == NULL) ||
+        (memmem(b, m, "lambda", 6) == NULL &&
+         memmem(b, m, "def ", 4) == NULL)) {
+        return 0;
+    }
+    PyObject *was =
+        hr_code_compile(s->u, a, n, (int)old->line, s->classes, s->depth);
+    if (was == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *is =
+        hr_code_compile(s->u, b, m, (int)new->line, s->classes, s->depth);
+    int status = is == NULL ? -1 : hr_closure_statement(s->u, was, is);
+    Py_DECREF(was);
+    Py_XDECREF(is);
+    return status;
+}
+
 static int
 plan_statement(struct hr_scope *s, const struct hr_block *old,
                const struct hr_block *new)
 {
     int status = new->kind == HR_BLOCK_IMPORT && s->depth == 0
                      ? hr_derive_import(s->u, new)
+                 : old != NULL && old->kind == new->kind
+                     ? change_nested(s, old, new)
                      : 0;
     if (status == 0) {
         status = hr_scope_run(s, new);
+    }
+    else if (status == 1 && new->kind != HR_BLOCK_IMPORT) {
+        return hr_plan_add_edit(s->u, "changed", s->prefix, s->u->text, new);
     }
     if (status >= 0 && old != NULL) {
         status = plan_unbound(s, old);
@@ -749,6 +895,19 @@ plan_statement(struct hr_scope *s, const struct hr_block *old,
                : hr_plan_add_edit(s->u, "ran", s->prefix, s->u->text, new);
 }
 
+/* A SyntaxError of the text as a whole, which no block alone shows. */
+static int
+check_whole_text(struct hr_unit *u)
+{
+    PyCompilerFlags flags = {.cf_flags =
+                                 PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
+                             .cf_feature_version = PY_MINOR_VERSION};
+    PyObject *code = Py_CompileStringObject(u->text, u->filename,
+                                            Py_file_input, &flags, -1);
+    Py_XDECREF(code);
+    return code == NULL ? -1 : 0;
+}
+
 static int
 plan_block(struct hr_scope *s, size_t i)
 {
@@ -756,6 +915,13 @@ plan_block(struct hr_scope *s, size_t i)
     int k = s->diff.match[i];
     const struct hr_block *old = k >= 0 ? &s->old->items[k] : NULL;
 
+    if (old != NULL && old->hash == new->hash && s->u->evaluates &&
+        (new->kind == HR_BLOCK_ASSIGN || new->kind == HR_BLOCK_OTHER)) {
+        int chained = hr_derive_is_chained(s, i);
+        if (chained != 0) {
+            return chained < 0 ? -1 : plan_statement(s, NULL, new);
+        }
+    }
     if (old != NULL && old->raw_hash == new->raw_hash) {
         return 0;
     }
@@ -773,6 +939,9 @@ plan_block(struct hr_scope *s, size_t i)
         return hr_scope_plan_class(
             s, old != NULL && old->kind == HR_BLOCK_CLASS ? old : NULL, new);
     case HR_BLOCK_FUTURE:
+        if (check_whole_text(s->u) < 0) {
+            return -1;
+        }
         return hr_plan_refuse(s->u->plan, s->u, "HR403", (int)new->line,
                               "a `from __future__` import changes what all "
                               "the rest of the file means; restart");

@@ -45,6 +45,9 @@ PyObject *hr_scope_find_function(struct hr_scope *s, PyObject *value,
                                  PyObject *name, const struct hr_block *old);
 /* Run a block as it stands. */
 int hr_scope_run(struct hr_scope *s, const struct hr_block *b);
+/* The block of the old text that the last binding of a name in the new text
+ * is paired with, or NULL. */
+const struct hr_block *hr_scope_old_block(struct hr_scope *s, PyObject *name);
 /* Old and new value of a name that was evaluated: keep identities where they
  * can be kept.  *value is what the name shall hold (owned). */
 int hr_scope_merge(struct hr_scope *s, PyObject *name, PyObject *old,
@@ -58,6 +61,12 @@ int hr_scope_merge_class(struct hr_scope *s, PyObject *type, PyObject *donor,
                          const struct hr_block *new);
 int hr_scope_is_changed(struct hr_scope *s, size_t i);
 int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
+
+/* Members of a class that compute from members that changed. */
+int hr_derive_members(struct hr_scope *s);
+/* Statements that add to a name (`X += 1`) run again together with the
+ * assignment they add to, when one of them changed. */
+int hr_derive_is_chained(struct hr_scope *s, size_t i);
 
 /* -- enum.c: enumerations keep their members ---------------------------------
  */

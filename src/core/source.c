@@ -61,6 +61,7 @@ free_source(struct hr_source *s)
     hr_blocks_clear(&s->blocks);
     free(s->text);
     free(s->path);
+    free(s->name);
     free(s);
 }
 
@@ -410,8 +411,12 @@ hr_source_find_spec(struct hr_state *st, PyObject *name, PyObject *path,
     PyErr_Clear();
     if (file != NULL && hr_source_find(st, file) == NULL &&
         hr_source_is_under_roots(st, file)) {
-        if (hr_source_add(st, file) == NULL) {
+        struct hr_source *s = hr_source_add(st, file);
+        if (s == NULL) {
             hr_log_exception(st, "%s cannot be followed", file);
+        }
+        else if (PyUnicode_Check(name) && PyUnicode_AsUTF8(name) != NULL) {
+            s->name = strdup(PyUnicode_AsUTF8(name));
         }
         /* Modules that came in another way since the last import. */
         if (hr_source_adopt(st) < 0) {
@@ -435,4 +440,57 @@ hr_source_install(struct hr_state *st, int on)
         return at >= 0 ? 0 : PyList_Insert(meta_path, 0, st->module);
     }
     return at < 0 ? 0 : PySequence_DelItem(meta_path, at);
+}
+
+const char *
+hr_source_lost_module(struct hr_source *s)
+{
+    /* It was never imported, or taken out of sys.modules: then there is
+     * nothing to change.  Another object under its name is another matter. */
+    return s->name != NULL && PyDict_GetItemString(PyImport_GetModuleDict(),
+                                                   s->name) != NULL
+               ? s->name
+               : NULL;
+}
+
+int
+hr_source_imported(struct hr_state *st, const char *path)
+{
+    if (st->engine == NULL || hr_source_find(st, path) != NULL ||
+        !hr_source_is_under_roots(st, path)) {
+        return 0;
+    }
+    return hr_source_add(st, path) == NULL ? -1 : 0;
+}
+
+int
+hr_source_undo(struct hr_state *st, PyObject *texts)
+{
+    PyObject *path, *pair;
+    Py_ssize_t pos = 0;
+    while (texts != NULL && PyDict_Next(texts, &pos, &path, &pair)) {
+        struct hr_blocks blocks = {0};
+        struct hr_lex_error error;
+        Py_ssize_t size;
+        PyObject *file = PyUnicode_EncodeFSDefault(path);
+        struct hr_source *s =
+            file ? hr_source_find(st, PyBytes_AS_STRING(file)) : NULL;
+        Py_XDECREF(file);
+        const char *old =
+            PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(pair, 0), &size);
+        if (old == NULL) {
+            return -1;
+        }
+        if (s == NULL) {
+            continue;
+        }
+        char *text = copy_bytes(old, (size_t)size);
+        if (text == NULL) {
+            return -1;
+        }
+        (void)hr_lex_split(text, (size_t)size, &blocks, &error);
+        hr_source_set_text(s, text, (size_t)size, &blocks);
+        s->file_hash = 0; /* whatever is saved next differs */
+    }
+    return 0;
 }

@@ -64,7 +64,7 @@ class Engine:
     def __init__(self, way, folder):
         self.hot_reload = importlib.import_module("hot_reload")
         self.way, self.folder = way, folder
-        self.hot_reload.start(str(folder))
+        self.hot_reload.start(str(folder), watch=way == "save")
 
     def save(self, files):
         """(good, codes of what was refused, texts of errors)"""
