@@ -65,6 +65,12 @@ demo: $(STAMP) $(TOOLS)
 demo-check: $(STAMP) $(TOOLS)
 	$(BIN)/python demo/check.py
 
+bench:
+	$(PYTHON) bench/run.py $(BENCH_ARGS)
+
+bench-quick:
+	$(PYTHON) bench/run.py --quick $(BENCH_ARGS)
+
 asan:
 	PYTHON=$(PYTHON) tests/asan.sh
 
