@@ -258,6 +258,24 @@ add_watch(struct hr_watch *w, const char *path, uint32_t mask)
     return inotify_add_watch(w->inotify_fd, path, mask);
 }
 
+/* The folder was exchanged between two calls: the second one has set the mask
+ * of another folder, which may be watched for somebody else. */
+static void
+set_wrong_mask(struct hr_watch *w, int wd)
+{
+    struct hr_wd *entry = hr_wd_find(w, wd);
+
+    if (entry == NULL) {
+        (void)inotify_rm_watch(w->inotify_fd, wd);
+        return;
+    }
+    entry->mask = 0;
+    for (struct hr_node *n = entry->nodes; n != NULL; n = n->wd_next) {
+        hr_node_queue_recheck(w, n);
+    }
+    hr_rescan_later(w);
+}
+
 enum hr_attach
 hr_wd_attach(struct hr_watch *w, struct hr_node *node, const char *path,
              unsigned want)
@@ -292,15 +310,13 @@ hr_wd_attach(struct hr_watch *w, struct hr_node *node, const char *path,
     entry->mask |= mask;
     mask = mask_of_all(entry);
     if (entry->mask != mask) {
-        /* Some of it is not wanted any more.  If the folder is exchanged
-         * between the two calls, this watches the new one for nobody, and
-         * the event of the old one brings us here again. */
+        /* Some of it is not wanted any more. */
         wd = add_watch(w, path, mask | IN_ONLYDIR);
         if (wd == entry->wd) {
             entry->mask = mask;
         }
-        else if (wd >= 0 && hr_wd_find(w, wd) == NULL) {
-            (void)inotify_rm_watch(w->inotify_fd, wd);
+        else if (wd >= 0) {
+            set_wrong_mask(w, wd);
         }
     }
     return entry == old ? HR_ATTACH_SAME : HR_ATTACH_OTHER;

@@ -372,6 +372,7 @@ struct hr_watch {
     struct hr_table nodes, names, wds;
     struct hr_node *root;
     struct hr_node *recheck_head, *scan_head;
+    int link_depth; /* links that are being followed */
 
     /* files */
     struct hr_list lists[HR_STATES];

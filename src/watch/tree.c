@@ -26,6 +26,8 @@
  */
 #include "internal.h"
 
+#define MAX_LINK_DEPTH 10
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -277,17 +279,20 @@ refresh_link(struct hr_watch *w, struct hr_node *node, const char *path)
 {
     char text[PATH_MAX], full[PATH_MAX];
     struct hr_node *target = NULL;
-    struct stat st;
     ssize_t length;
     char *joined;
 
     w->events->attach_link(w, node, path);
     length = readlink(path, text, sizeof(text) - 1);
-    /* A loop would make nodes that hold each other for ever. */
-    if (length > 0 && (stat(path, &st) == 0 || errno != ELOOP)) {
+    /* Links in a loop hold each other until one of them is changed; that is
+     * wanted, the others have to be told.  What is made here may be a link
+     * again: a loop through ever longer paths must end. */
+    if (length > 0 && w->link_depth < MAX_LINK_DEPTH) {
+        w->link_depth++;
         text[length] = '\0';
         joined = hr_malloc(strlen(path) + (size_t)length + 5);
         if (joined == NULL) {
+            w->link_depth--;
             hr_rescan_later(w);
             return;
         }
@@ -305,8 +310,9 @@ refresh_link(struct hr_watch *w, struct hr_node *node, const char *path)
             }
         }
         free(joined);
+        w->link_depth--;
     }
-    if (target == node->target) {
+    if (target == node->target || target == node) {
         if (target != NULL) {
             hr_node_release(w, target);
         }
@@ -380,6 +386,19 @@ check_trust(struct hr_watch *w, struct hr_node *node, const char *path)
     }
 }
 
+/* Does what a failed or successful lstat() said still hold? */
+static int
+is_same_place(const char *path, int failed, const struct stat *st)
+{
+    struct stat now;
+
+    if (lstat(path, &now) < 0) {
+        return failed;
+    }
+    return !failed && now.st_dev == st->st_dev && now.st_ino == st->st_ino &&
+           S_ISLNK(now.st_mode) == S_ISLNK(st->st_mode);
+}
+
 /* Make the node agree with what is at its path now. */
 void
 hr_node_refresh(struct hr_watch *w, struct hr_node *node)
@@ -389,6 +408,7 @@ hr_node_refresh(struct hr_watch *w, struct hr_node *node)
     int existed = node->exists;
     enum hr_attach result;
     struct stat st;
+    int failed;
 
     if (hr_node_path(node, NULL, path) < 0) {
         return; /* hr_path_full() had refused it */
@@ -397,7 +417,8 @@ hr_node_refresh(struct hr_watch *w, struct hr_node *node)
         decide_polling(w, node, want);
         return;
     }
-    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+    failed = lstat(path, &st);
+    if (!failed && S_ISLNK(st.st_mode)) {
         refresh_link(w, node, path);
     }
     else {
@@ -408,14 +429,11 @@ hr_node_refresh(struct hr_watch *w, struct hr_node *node)
     if (result == HR_ATTACH_MISSING && existed && node->parent != NULL) {
         /* It may have come back before its parent was watched for names. */
         set_exists(w, node, 0);
-        if (node->parent->exists) {
-            char above[PATH_MAX];
-            if (hr_node_path(node->parent, NULL, above) == 0) {
-                w->events->attach(w, node->parent, above,
-                                  hr_node_wants(node->parent));
-            }
-            result = w->events->attach(w, node, path, want);
-        }
+        hr_node_refresh(w, node->parent);
+        result = w->events->attach(w, node, path, want);
+    }
+    if (!is_same_place(path, failed, &st)) {
+        hr_node_queue_recheck(w, node); /* exchanged under our hands */
     }
     node->unwatched = result == HR_ATTACH_NOT;
     set_exists(w, node, result != HR_ATTACH_MISSING);
