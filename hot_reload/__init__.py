@@ -134,14 +134,15 @@ def apply(*paths):
     return _core.apply(*_paths(paths))
 
 
-def configure(*, logger=None, level=None, withdraw=None, follow=None):
+def configure(*, logger=None, level=None, withdraw=None, follow=None, control=None):
     """Change settings; those that are None stay as they are.
 
     logger: a logging.Logger that takes the engine's messages.  level: the
     lowest level of messages, a name such as "INFO".  withdraw: whether a
     replacement ends when a live file's last run no longer made it (default:
     it stays, and a hint is logged).  follow: whether the folders given to
-    start() are followed.
+    start() are followed.  control: whether the next start() opens the socket of the
+    command line `hot-reload`.
 
     Raises ValueError for a level that logging does not know.
     """
@@ -158,6 +159,15 @@ def configure(*, logger=None, level=None, withdraw=None, follow=None):
         _core.set("withdraw", bool(withdraw))
     if follow is not None:
         _core.set("follow", bool(follow))
+    if control is not None:
+        _core.set("control_off", not control)
+
+
+def _attached(roots, acknowledgement=None):
+    # What hot-reload-attach calls in the process that it has entered.
+    from ._control import attached
+
+    attached(roots)
 
 
 def status():

@@ -36,11 +36,11 @@
 #include <unistd.h>
 
 #define MAX_CLIENTS 32
-#define MAX_ACCEPTS 16           /* in one round */
-#define MAX_REQUEST (64 * 1024)  /* bytes, one line */
-#define MAX_ANSWER (32L << 20)   /* bytes */
-#define QUIET_NS 10000000000LL   /* so long may a client say nothing */
-#define URGENT_NS 10000000LL     /* so often may the GIL be taken at once */
+#define MAX_ACCEPTS 16          /* in one round */
+#define MAX_REQUEST (64 * 1024) /* bytes, one line */
+#define MAX_ANSWER (32L << 20)  /* bytes */
+#define QUIET_NS 10000000000LL  /* so long may a client say nothing */
+#define URGENT_NS 10000000LL    /* so often may the GIL be taken at once */
 
 enum { TOKEN_LISTENER = MAX_CLIENTS, TOKEN_TIMER, TOKEN_EVENT };
 
@@ -134,8 +134,8 @@ hr_control_folders(void)
     PyObject *list = PyList_New(0);
     char path[4096];
     int fd;
-    for (int n = 0; list != NULL && (fd = open_folder(n, 0, path,
-                                                      sizeof path)) != -2;
+    for (int n = 0;
+         list != NULL && (fd = open_folder(n, 0, path, sizeof path)) != -2;
          n++) {
         if (fd < 0) {
             continue;
@@ -539,8 +539,8 @@ ask_python(struct hr_control *c, const char *line, size_t size)
         Py_XDECREF(module);
     }
     if (c->answer != NULL) {
-        result = PyObject_CallFunction(c->answer, "y#", line,
-                                       (Py_ssize_t)size);
+        result =
+            PyObject_CallFunction(c->answer, "y#", line, (Py_ssize_t)size);
     }
     if (result != NULL && result != Py_None && !PyBytes_Check(result)) {
         PyErr_SetString(PyExc_TypeError, "an answer has to be bytes");
@@ -697,8 +697,7 @@ hr_control_serve(struct hr_control *c, PyThreadState *ts)
             unpark_all(c);
             break;
         default:
-            serve_client(c, &c->clients[events[i].data.u32],
-                         events[i].events);
+            serve_client(c, &c->clients[events[i].data.u32], events[i].events);
         }
     }
     /* Last: a new client may take the place of one with an event. */

@@ -18,6 +18,7 @@
 struct hr_journal;
 struct hr_run;
 struct hr_engine;
+struct hr_control;
 struct hr_source;
 
 /* A line of the log is one sentence behind this prefix. */
@@ -326,5 +327,24 @@ int hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
 PyObject *hr_schedule_roots(struct hr_state *st); /* borrowed, or NULL */
 int hr_schedule_is_live(struct hr_state *st, const char *path);
 int hr_schedule_add_status(struct hr_state *st, PyObject *dict);
+/* There is news of the revisions. */
+void hr_schedule_announce(struct hr_state *st);
+
+/* -- control.c: the socket of the command line ------------------------------
+ */
+
+/* NULL where it is turned off; failures are logged. */
+struct hr_control *hr_control_open(struct hr_state *st);
+void hr_control_close(struct hr_control *c);
+/* To be polled for reading; -1: none. */
+int hr_control_descriptor(const struct hr_control *c);
+/* When it is readable, in the engine's thread, without the GIL. */
+PyThreadState *hr_control_serve(struct hr_control *c, PyThreadState *ts);
+/* The same as an event, from any thread. */
+void hr_control_announce(struct hr_control *c);
+void hr_control_after_fork(struct hr_control *c);
+/* The folders in which sockets may be: a list of str. */
+PyObject *hr_control_folders(void);
+
 
 #endif /* HR_CORE_H */

@@ -291,6 +291,41 @@ core_imported(PyObject *module, PyObject *path)
 }
 
 static PyObject *
+core_adopt(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    if (hr_source_adopt(hr_state_of(module)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+core_sources(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct hr_state *st = hr_state_of(module);
+    PyObject *dict = PyDict_New();
+    for (struct hr_source *s = st->sources; dict != NULL && s != NULL;
+         s = s->next) {
+        PyObject *path = PyUnicode_DecodeFSDefault(s->path);
+        PyObject *text =
+            PyUnicode_DecodeUTF8(s->text, (Py_ssize_t)s->size, "replace");
+        if (path == NULL || text == NULL ||
+            PyDict_SetItem(dict, path, text) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(path);
+        Py_XDECREF(text);
+    }
+    return dict;
+}
+
+static PyObject *
+core_control_folders(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return hr_control_folders();
+}
+
+static PyObject *
 core_before_fork(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (hr_schedule_before_fork(hr_state_of(module)) < 0) {
@@ -340,6 +375,12 @@ static PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, find_spec_doc},
     {"imported", core_imported, METH_O,
      "imported(path)\n--\n\nA loader is about to read this file."},
+    {"adopt", core_adopt, METH_NOARGS,
+     "adopt()\n--\n\nFollow what was imported under the roots by now."},
+    {"sources", core_sources, METH_NOARGS,
+     "sources()\n--\n\nThe followed files: path to the text that runs."},
+    {"control_folders", core_control_folders, METH_NOARGS,
+     "control_folders()\n--\n\nWhere control sockets may be."},
     {"before_fork", core_before_fork, METH_NOARGS, NULL},
     {"after_fork", core_after_fork, METH_O, NULL},
     {"retired", core_retired, METH_NOARGS,

@@ -227,6 +227,7 @@ hr_revision_undo(struct hr_state *st, long count)
         Py_DECREF(r);
         count--;
     }
+    hr_schedule_announce(st);
     return undone;
 }
 
@@ -386,4 +387,5 @@ hr_revision_announce(struct hr_state *st, PyObject *revision)
     }
     Py_XDECREF(callbacks);
     PyErr_Clear();
+    hr_schedule_announce(st);
 }

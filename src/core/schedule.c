@@ -40,6 +40,8 @@ struct hr_engine {
     struct hr_state *st;
     PyObject *module; /* owned: keeps st alive */
     struct hr_watch *watch;
+    struct hr_control *control; /* owned, or NULL */
+    double since;               /* seconds since the epoch */
     pthread_t thread, guard;
     int has_thread, has_guard;
     atomic_int stopping;
@@ -675,6 +677,9 @@ thread_main(void *arg)
             }
         }
         hr_batch_clear(&batch);
+        if (r == HR_WATCH_EXTRA) {
+            ts = hr_control_serve(e->control, ts);
+        }
         if (has_tickets(e)) {
             serve_sync(e);
         }
@@ -754,6 +759,7 @@ new_engine(struct hr_state *st)
     e->folders = PyList_New(0);
     e->skip = PyList_New(0);
     e->applied = PyDict_New();
+    e->since = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
     e->time_limit = hr_setting(st, "time_limit");
     if (e->time_limit <= 0) {
         e->time_limit = TIME_LIMIT_S;
@@ -769,8 +775,16 @@ new_engine(struct hr_state *st)
 }
 
 static void
+open_control(struct hr_engine *e)
+{
+    e->control = hr_control_open(e->st);
+    hr_watch_set_extra(e->watch, hr_control_descriptor(e->control));
+}
+
+static void
 free_engine(struct hr_engine *e)
 {
+    hr_control_close(e->control);
     if (e->watch != NULL) {
         hr_watch_free(e->watch);
     }
@@ -837,6 +851,8 @@ hr_schedule_stop(struct hr_state *st)
     }
     Py_END_ALLOW_THREADS
     if (ended) {
+        hr_control_close(e->control);
+        e->control = NULL;
         /* Not before: a run in progress uses them, and so may another call,
          * or an engine that was started meanwhile. */
         if (e->users == 0 && st->engine == NULL) {
@@ -1052,6 +1068,7 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
             return -1;
         }
         st->engine = e;
+        open_control(e);
         if (start_threads(e) < 0) {
             (void)hr_schedule_stop(st);
             return -1;
@@ -1283,15 +1300,34 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
+    hr_control_after_fork(e->control);
+    hr_watch_set_extra(e->watch, hr_control_descriptor(e->control));
     return start_threads(e);
 }
 
 /* -- Status --------------------------------------------------------------- */
 
+void
+hr_schedule_announce(struct hr_state *st)
+{
+    if (st->engine != NULL) {
+        hr_control_announce(st->engine->control);
+    }
+}
+
 static int
 add_number(PyObject *dict, const char *key, unsigned long long number)
 {
     PyObject *value = PyLong_FromUnsignedLongLong(number);
+    int status = value == NULL ? -1 : PyDict_SetItemString(dict, key, value);
+    Py_XDECREF(value);
+    return status;
+}
+
+static int
+add_time(PyObject *dict, const char *key, double seconds)
+{
+    PyObject *value = PyFloat_FromDouble(seconds);
     int status = value == NULL ? -1 : PyDict_SetItemString(dict, key, value);
     Py_XDECREF(value);
     return status;
@@ -1325,7 +1361,8 @@ hr_schedule_add_status(struct hr_state *st, PyObject *dict)
     if (status == 0) {
         status = PyDict_SetItemString(dict, "watch", watch) |
                  PyDict_SetItemString(dict, "roots", e->roots) |
-                 PyDict_SetItemString(dict, "live", e->folders);
+                 PyDict_SetItemString(dict, "live", e->folders) |
+                 add_time(dict, "since", e->since);
     }
     Py_XDECREF(watch);
     return status;
