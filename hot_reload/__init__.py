@@ -187,4 +187,8 @@ def status():
     record = revisions()
     result["revisions"] = record[-1].id if record else 0
     result["failures"] = sum(not r.ok for r in record)
+    result["old_frames"] = frames = _core.old_frames()
+    threads = getattr(_sys.modules.get("threading"), "_active", {})
+    for frame in frames:
+        frame["thread"] = getattr(threads.get(frame["thread"]), "name", frame["thread"])
     return result

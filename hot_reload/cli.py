@@ -278,10 +278,16 @@ def status(args, view):
     if s.get("old_frames"):
         view.line("\nStill running old code", "bold")
         rows = [
-            [f["function"], f["where"], f"#{f['revision']}", clock(f["since"])]
+            [
+                f["function"],
+                f"{short(f['file'])}:{f['line']}",
+                f["thread"] or "suspended",
+                f"before #{f['revision']}",
+                clock(f["since"]),
+            ]
             for f in s["old_frames"]
         ]
-        view.table(["FUNCTION", "WHERE", "REVISION", "SINCE"], rows)
+        view.table(["FUNCTION", "AT", "THREAD", "CODE", "SINCE"], rows)
 
 
 def log(args, view):

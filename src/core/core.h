@@ -38,6 +38,7 @@ struct hr_state {
     PyObject *trampolines;       /* owned, or NULL: see function.c */
     PyObject *retired;           /* owned: list, see function.c */
     Py_ssize_t retired_after_walk;
+    PyObject *old_code;       /* owned: list, see frames.c */
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
     unsigned long run_thread; /* whose run it is */
@@ -288,6 +289,14 @@ PyObject *hr_revision_undo(struct hr_state *st, long count);
 PyObject *hr_revision_describe_exception(void);
 /* Call the callbacks; never fails. */
 void hr_revision_announce(struct hr_state *st, PyObject *revision);
+
+/* -- frames.c: what still runs old code --------------------------------------
+ */
+
+/* Before a revision lets go of its journal; never fails. */
+void hr_frames_keep(struct hr_state *st, hr_revision *r);
+/* A list of dicts, one for each frame. */
+PyObject *hr_frames_list(struct hr_state *st);
 
 /* -- live.c: running live files --------------------------------------------
  */

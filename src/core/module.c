@@ -291,6 +291,12 @@ core_imported(PyObject *module, PyObject *path)
 }
 
 static PyObject *
+core_old_frames(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return hr_frames_list(hr_state_of(module));
+}
+
+static PyObject *
 core_adopt(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (hr_source_adopt(hr_state_of(module)) < 0) {
@@ -375,6 +381,8 @@ static PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, find_spec_doc},
     {"imported", core_imported, METH_O,
      "imported(path)\n--\n\nA loader is about to read this file."},
+    {"old_frames", core_old_frames, METH_NOARGS,
+     "old_frames()\n--\n\nWhat still runs exchanged-out code: dicts."},
     {"adopt", core_adopt, METH_NOARGS,
      "adopt()\n--\n\nFollow what was imported under the roots by now."},
     {"sources", core_sources, METH_NOARGS,
@@ -427,12 +435,14 @@ core_exec(PyObject *module)
     st->revisions = PyList_New(0);
     st->callbacks = PyList_New(0);
     st->retired = PyList_New(0);
+    st->old_code = PyList_New(0);
     st->settings = PyDict_New();
     if (st->patches == NULL || st->revisions == NULL ||
         st->callbacks == NULL || st->retired == NULL || st->settings == NULL) {
         return -1;
     }
-    if (add_type(module, &st->patch_type, &hr_patch_spec) < 0 ||
+    if (st->old_code == NULL ||
+        add_type(module, &st->patch_type, &hr_patch_spec) < 0 ||
         add_type(module, &st->edit_type, &hr_edit_spec) < 0 ||
         add_type(module, &st->revision_type, &hr_revision_spec) < 0) {
         return -1;
@@ -468,6 +478,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->logger);
     Py_VISIT(st->trampolines);
     Py_VISIT(st->retired);
+    Py_VISIT(st->old_code);
     Py_VISIT(st->settings);
     return 0;
 }
@@ -482,6 +493,7 @@ core_clear(PyObject *module)
     Py_CLEAR(st->logger);
     Py_CLEAR(st->trampolines);
     Py_CLEAR(st->retired);
+    Py_CLEAR(st->old_code);
     Py_CLEAR(st->settings);
     Py_CLEAR(st->patch_type);
     Py_CLEAR(st->revision_type);

@@ -132,6 +132,7 @@ drop_undo(hr_revision *r)
 {
     struct hr_journal *j = r->journal;
     struct hr_run run = r->run;
+    hr_frames_keep(r->st, r);
     r->journal = NULL;
     memset(&r->run, 0, sizeof r->run);
     r->undoable = 0;
