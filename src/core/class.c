@@ -252,7 +252,7 @@ static PyTypeObject *
 solid_base(PyTypeObject *type)
 {
     type = static_base(type);
-    while (type->tp_base != NULL && type->tp_base != &PyBaseObject_Type &&
+    while (type->tp_base != NULL &&
            type->tp_basicsize == type->tp_base->tp_basicsize &&
            type->tp_itemsize == type->tp_base->tp_itemsize) {
         type = type->tp_base;
@@ -513,6 +513,20 @@ plan_wrapper(struct hr_journal *j, PyObject *type, PyObject *name,
              PyObject *old, PyObject *value, const char *const *parts,
              int count)
 {
+    /* Other objects with the same functions: it is the wrapper that differs.
+     */
+    int same = 1;
+    for (int i = 0; i < count; i++) {
+        PyObject *a = PyObject_GetAttrString(old, parts[i]);
+        PyObject *b = PyObject_GetAttrString(value, parts[i]);
+        same &= a == b;
+        Py_XDECREF(a);
+        Py_XDECREF(b);
+    }
+    PyErr_Clear();
+    if (same) {
+        return 0;
+    }
     /* Two passes: all parts must be functions on both sides, or absent on
      * both, before any is planned. */
     for (int pass = 0; pass < 2; pass++) {

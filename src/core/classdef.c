@@ -118,26 +118,70 @@ plan_names(struct hr_scope *s)
     return status;
 }
 
-/* Which members are abstract is kept apart: have it counted again. */
 static int
-update_abstract(struct hr_plan *p, PyObject *type)
+is_abstract(PyObject *value)
 {
-    PyObject *abc = PyImport_ImportModule("abc");
-    PyObject *update =
-        abc ? PyObject_GetAttrString(abc, "update_abstractmethods") : NULL;
-    PyErr_Clear(); /* 3.9 has none */
-    Py_XDECREF(abc);
-    if (update == NULL) {
-        return 0;
+    PyObject *mark = PyObject_GetAttrString(value, "__isabstractmethod__");
+    int abstract = mark != NULL && PyObject_IsTrue(mark) == 1;
+    Py_XDECREF(mark);
+    PyErr_Clear();
+    return abstract;
+}
+
+/* Names of a base that are abstract there, and not implemented here. */
+static int
+add_inherited(struct hr_scope *s, PyObject *base, PyObject *names)
+{
+    PyObject *theirs = PyObject_GetAttrString(base, "__abstractmethods__");
+    PyObject *list = theirs ? PySequence_List(theirs) : NULL;
+    int status = 0;
+    PyErr_Clear();
+    for (Py_ssize_t i = 0;
+         status == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *name = PyList_GET_ITEM(list, i);
+        PyObject *value = PyDict_GetItemWithError(s->ns, name);
+        if (value == NULL) {
+            value = PyDict_GetItemWithError(s->live, name) == NULL
+                        ? _PyType_Lookup((PyTypeObject *)s->type, name)
+                        : _PyType_Lookup((PyTypeObject *)base, name);
+        }
+        if (value != NULL && is_abstract(value)) {
+            status = PySet_Add(names, name);
+        }
     }
-    PyObject *functools = PyImport_ImportModule("functools");
-    PyObject *call = functools ? PyObject_CallMethod(functools, "partial",
-                                                     "OO", update, type)
-                               : NULL;
-    int status = call == NULL ? -1 : PyList_Append(p->after, call);
-    Py_XDECREF(call);
-    Py_XDECREF(functools);
-    Py_DECREF(update);
+    Py_XDECREF(list);
+    Py_XDECREF(theirs);
+    return status;
+}
+
+/* Which members are abstract is kept apart, for object.__new__(). */
+static int
+update_abstract(struct hr_scope *s)
+{
+    PyObject *names = PySet_New(NULL), *frozen = NULL, *key = NULL;
+    PyObject *bases = ((PyTypeObject *)s->type)->tp_bases;
+    PyObject *name, *value;
+    Py_ssize_t pos = 0;
+    int status = names == NULL ? -1 : 0;
+    while (status == 0 && PyDict_Next(s->ns, &pos, &name, &value)) {
+        if (is_abstract(value)) {
+            status = PySet_Add(names, name);
+        }
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(bases); i++) {
+        status = add_inherited(s, PyTuple_GET_ITEM(bases, i), names);
+    }
+    if (status == 0) {
+        frozen = PyFrozenSet_New(names);
+        key = PyUnicode_InternFromString("__abstractmethods__");
+        status = frozen == NULL || key == NULL
+                     ? -1
+                     : hr_journal_add(s->u->plan->j, HR_PLACE_TYPE, s->type,
+                                      key, frozen);
+    }
+    Py_XDECREF(frozen);
+    Py_XDECREF(key);
+    Py_XDECREF(names);
     return status;
 }
 
@@ -192,7 +236,7 @@ plan_members(struct hr_scope *s)
         PyList_Append(p->classes, s->type) < 0) {
         return -1;
     }
-    return is_abc(s->type) ? update_abstract(p, s->type) : 0;
+    return is_abc(s->type) ? update_abstract(s) : 0;
 }
 
 /* -- The whole statement -------------------------------------------------- */
@@ -306,12 +350,12 @@ is_made_from_members(PyObject *type, const struct hr_block *b)
 
 /* A special method that comes or goes decides what a decorator generates. */
 static int
-matters(const char *text, const struct hr_block *b)
+matters(struct hr_scope *s, const char *text, const struct hr_block *b)
 {
     if (b->kind == HR_BLOCK_STRING) {
         return 0;
     }
-    return b->kind != HR_BLOCK_DEF ||
+    return b->kind != HR_BLOCK_DEF || has_attribute(s->type, "_is_protocol") ||
            (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
 }
 
@@ -323,13 +367,13 @@ has_changed_statements(struct hr_scope *s)
         const struct hr_block *b = &s->new->items[i];
         if (hr_scope_is_changed(s, i) &&
             (s->diff.match[i] < 0
-                 ? matters(s->u->text, b)
+                 ? matters(s, s->u->text, b)
                  : b->kind != HR_BLOCK_DEF && b->kind != HR_BLOCK_STRING)) {
             return 1;
         }
     }
     for (size_t i = 0; i < s->old->count; i++) {
-        if (!s->diff.used[i] && matters(s->old_text, &s->old->items[i])) {
+        if (!s->diff.used[i] && matters(s, s->old_text, &s->old->items[i])) {
             return 1;
         }
     }

@@ -13,6 +13,8 @@
  */
 #include "code.h"
 
+#define MAX_LINEAGE 256 /* refused closures that are remembered */
+
 struct nest {
     PyObject *old, *new;               /* borrowed: nested code objects */
     PyObject *old_parent, *new_parent; /* borrowed */
@@ -20,6 +22,7 @@ struct nest {
 };
 
 struct nests {
+    struct hr_state *st;
     struct nest *items;
     size_t count, capacity;
 };
@@ -58,6 +61,23 @@ find_nested(PyObject *consts, PyObject *name, int k)
     return NULL;
 }
 
+/* Closures that were refused still run what came before `old`. */
+static int
+add_lineage(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
+            PyObject *new_top)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(n->st->lineage); i++) {
+        PyObject *pair = PyList_GET_ITEM(n->st->lineage, i);
+        PyObject *earlier = PyTuple_GET_ITEM(pair, 0);
+        if (PyTuple_GET_ITEM(pair, 1) == old &&
+            (add_nest(n, earlier, new, old_top, new_top) < 0 ||
+             add_lineage(n, earlier, new, old_top, new_top) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 pair_nested(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
             PyObject *new_top)
@@ -85,7 +105,8 @@ pair_nested(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
             continue; /* removed: what is alive stays as it is */
         }
         if (Py_REFCNT(o) > 1 &&
-            add_nest(n, o, partner, old_top, new_top) < 0) {
+            (add_nest(n, o, partner, old_top, new_top) < 0 ||
+             add_lineage(n, o, partner, old_top, new_top) < 0)) {
             return -1;
         }
         if (pair_nested(n, o, partner, o, partner) < 0) {
@@ -304,6 +325,17 @@ hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure)
 static int
 refuse_closure(struct hr_plan *p, PyObject *f, PyObject *code)
 {
+    /* A later edit may suit it: remember what its code became. */
+    PyObject *pair = PyTuple_Pack(2, ((PyFunctionObject *)f)->func_code, code);
+    if (pair == NULL || PyList_Append(p->st->lineage, pair) < 0) {
+        Py_XDECREF(pair);
+        return -1;
+    }
+    Py_DECREF(pair);
+    if (PyList_GET_SIZE(p->st->lineage) > MAX_LINEAGE &&
+        PyList_SetSlice(p->st->lineage, 0, 1, NULL) < 0) {
+        return -1;
+    }
     PyObject *sentence = PyUnicode_FromFormat(
         "HR201: a live closure %U (line %d) would need the value of a "
         "variable that it never had; it goes on with its old code, make it "
@@ -353,7 +385,7 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
 int
 hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
 {
-    struct nests n = {NULL, 0, 0};
+    struct nests n = {.st = p->st};
     int status = 0;
     size_t count = hr_journal_count(j);
     for (size_t i = 0; status == 0 && i < count; i++) {
@@ -436,7 +468,7 @@ is_made_from(struct hr_unit *u, PyObject *code, PyObject *old)
 int
 hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
 {
-    struct nests n = {NULL, 0, 0};
+    struct nests n = {.st = u->plan->st};
     PyObject *gc = NULL, *all = NULL;
     int status = hr_code_is_same_but_constants(old, new);
     if (status == 1) {

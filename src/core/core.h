@@ -38,6 +38,7 @@ struct hr_state {
     PyObject *trampolines;       /* owned, or NULL: see function.c */
     PyObject *retired;           /* owned: list, see function.c */
     Py_ssize_t retired_after_walk;
+    PyObject *lineage;        /* owned: list of (code, later code) */
     PyObject *old_code;       /* owned: list, see frames.c */
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
@@ -354,6 +355,5 @@ void hr_control_announce(struct hr_control *c);
 void hr_control_after_fork(struct hr_control *c);
 /* The folders in which sockets may be: a list of str. */
 PyObject *hr_control_folders(void);
-
 
 #endif /* HR_CORE_H */

@@ -881,6 +881,58 @@ hr_derive_is_chained(struct hr_scope *s, size_t i)
     return pure;
 }
 
+/* Does the statement but define and assign? */
+static int
+only_defines(PyObject *code, PyObject *dict)
+{
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    PyObject *stored = hr_code_stored_names(code);
+    int pure = stored == NULL ? -1 : 1;
+    for (Py_ssize_t i = 0; pure == 1 && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject *value = PyDict_GetItemWithError(dict, name);
+        if (PySequence_Contains(stored, name) == 1) {
+            continue;
+        }
+        pure = value != NULL ? is_value(value)
+                             : is_listed(name, pure_functions) ||
+                                   is_listed(name, pure_methods);
+    }
+    Py_XDECREF(stored);
+    return pure;
+}
+
+int
+hr_derive_is_conditional(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *b = &s->new->items[i];
+    const char *text = s->u->text;
+    int reads = 0;
+    if (strncmp(text + b->start, "if", 2) != 0) {
+        return 0;
+    }
+    for (size_t k = 0; k < i && !reads; k++) {
+        const struct hr_block *a = &s->new->items[k];
+        if (a->kind == HR_BLOCK_ASSIGN && hr_scope_is_changed(s, k)) {
+            PyObject *name =
+                PyUnicode_DecodeUTF8(text + a->name, a->name_len, NULL);
+            if (name == NULL) {
+                return -1;
+            }
+            reads = has_word(text + b->start, b->head_end - b->start, name);
+            Py_DECREF(name);
+        }
+    }
+    if (!reads) {
+        return 0;
+    }
+    PyObject *code = hr_code_compile(s->u, text + b->start, b->end - b->start,
+                                     (int)b->line, s->classes, s->depth);
+    int pure = code == NULL ? -1 : only_defines(code, s->u->dict);
+    Py_XDECREF(code);
+    return pure;
+}
+
 /* All blocks of one module. */
 static int
 follow_in(struct work *w, struct item it, struct hr_unit *u, const char *text,

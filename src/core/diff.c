@@ -4,7 +4,7 @@
  * first, so the work is proportional to what lies between the first and the
  * last change.  There, blocks of equal hash are paired in order (also when
  * they moved), then definitions and assignments of equal kind and name, then
- * names whose kind changed, then compound statements in order.
+ * names whose kind changed, then other statements in order.
  */
 #include "scope.h"
 
@@ -28,7 +28,7 @@ hash_name(const char *text, const struct hr_block *b, int with_kind)
     return with_kind ? hash * 31 + (uint64_t)b->kind : hash;
 }
 
-enum key { BY_HASH, BY_KIND_AND_NAME, BY_NAME, BY_COMPOUND };
+enum key { BY_HASH, BY_KIND_AND_NAME, BY_NAME, BY_STATEMENT };
 
 static int
 get_key(enum key key, const char *text, const struct hr_block *b,
@@ -38,9 +38,9 @@ get_key(enum key key, const char *text, const struct hr_block *b,
         *hash = b->hash;
         return 1;
     }
-    if (key == BY_COMPOUND) {
-        *hash = 0;
-        return b->kind == HR_BLOCK_COMPOUND;
+    if (key == BY_STATEMENT) {
+        *hash = (uint64_t)b->kind;
+        return b->kind == HR_BLOCK_COMPOUND || b->kind == HR_BLOCK_OTHER;
     }
     *hash = hash_name(text, b, key == BY_KIND_AND_NAME);
     return b->name_len > 0;
@@ -131,7 +131,7 @@ hr_diff_blocks(const char *old_text, const struct hr_blocks *old,
         d->match[--b.last] = --a.last;
         d->used[a.last] = 1;
     }
-    for (int key = BY_HASH; key <= BY_COMPOUND; key++) {
+    for (int key = BY_HASH; key <= BY_STATEMENT; key++) {
         if (pair_by((enum key)key, &a, &b, d) < 0) {
             hr_diff_clear(d);
             return -1;

@@ -435,10 +435,12 @@ core_exec(PyObject *module)
     st->revisions = PyList_New(0);
     st->callbacks = PyList_New(0);
     st->retired = PyList_New(0);
+    st->lineage = PyList_New(0);
     st->old_code = PyList_New(0);
     st->settings = PyDict_New();
     if (st->patches == NULL || st->revisions == NULL ||
-        st->callbacks == NULL || st->retired == NULL || st->settings == NULL) {
+        st->callbacks == NULL || st->retired == NULL || st->lineage == NULL ||
+        st->settings == NULL) {
         return -1;
     }
     if (st->old_code == NULL ||
@@ -478,6 +480,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->logger);
     Py_VISIT(st->trampolines);
     Py_VISIT(st->retired);
+    Py_VISIT(st->lineage);
     Py_VISIT(st->old_code);
     Py_VISIT(st->settings);
     return 0;
@@ -493,6 +496,7 @@ core_clear(PyObject *module)
     Py_CLEAR(st->logger);
     Py_CLEAR(st->trampolines);
     Py_CLEAR(st->retired);
+    Py_CLEAR(st->lineage);
     Py_CLEAR(st->old_code);
     Py_CLEAR(st->settings);
     Py_CLEAR(st->patch_type);

@@ -636,6 +636,39 @@ done:
     return status;
 }
 
+/* A property has a copy of its getter's doc. */
+static int
+keep_property_doc(struct hr_scope *s, PyObject *name, PyObject *property,
+                  PyFunctionObject *old, PyFunctionObject *new)
+{
+    PyObject *doc = PyObject_GetAttrString(property, "__doc__");
+    PyObject *made = NULL;
+    int status = 0;
+    if (doc == NULL ||
+        PyObject_RichCompareBool(doc, old->func_doc, Py_EQ) != 1 ||
+        PyObject_RichCompareBool(doc, new->func_doc, Py_EQ) != 0) {
+        goto done;
+    }
+    PyObject *get = PyObject_GetAttrString(property, "fget");
+    PyObject *set = PyObject_GetAttrString(property, "fset");
+    PyObject *del = PyObject_GetAttrString(property, "fdel");
+    if (get != NULL && set != NULL && del != NULL) {
+        made = PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type, get,
+                                            set, del, new->func_doc, NULL);
+    }
+    Py_XDECREF(get);
+    Py_XDECREF(set);
+    Py_XDECREF(del);
+    status = made == NULL ? -1 : PyDict_SetItem(s->ns, name, made);
+done:
+    Py_XDECREF(made);
+    Py_XDECREF(doc);
+    if (status == 0) {
+        PyErr_Clear();
+    }
+    return status;
+}
+
 /* The live function takes the new body; its wrappers stay. */
 static int
 change_function(struct hr_scope *s, PyObject *name, PyObject *live,
@@ -670,8 +703,8 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
     if (status == 0 && old->decorated && live != target) {
         status = clear_cache(p, live, 4);
     }
-    if (status == 0 && live == NULL) {
-        status = 0; /* found behind an alias: the name is another's */
+    if (status == 0 && live != NULL && Py_TYPE(live) == &PyProperty_Type) {
+        status = keep_property_doc(s, name, live, t, f);
     }
     if (status == 0) {
         status = hr_plan_add_edit(s->u, kind, s->prefix, s->u->text, new);
@@ -724,6 +757,25 @@ done:
 
 /* -- Removed blocks ------------------------------------------------------- */
 
+/* All unchanged definitions of a name, in order. */
+static int
+run_again(struct hr_scope *s, PyObject *name)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->kind != HR_BLOCK_DEF || hr_scope_is_changed(s, i)) {
+            continue;
+        }
+        PyObject *other = hr_scope_name(s, s->u->text, b);
+        int same = other != NULL && PyUnicode_Compare(other, name) == 0;
+        Py_XDECREF(other);
+        if (other == NULL || (same && hr_scope_run(s, b) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
 {
@@ -736,6 +788,9 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
         /* An earlier, unchanged binding comes to light again. */
         const struct hr_block *b = &s->new->items[which];
         int k = s->diff.match[which];
+        if (old->kind == HR_BLOCK_DEF && old->decorated && s->depth > 0) {
+            return run_again(s, name); /* a property without its setter */
+        }
         if (old->name_len > 0 && !hr_scope_is_changed(s, which) &&
             (b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_CLASS ||
              b->kind == HR_BLOCK_ASSIGN) &&
@@ -795,6 +850,7 @@ plan_removed(struct hr_scope *s)
             continue;
         }
         if (b->kind == HR_BLOCK_STRING && i == 0 &&
+            (s->new->count == 0 || s->new->items[0].kind != HR_BLOCK_STRING) &&
             PyDict_SetItemString(s->ns, "__doc__", Py_None) < 0) {
             return -1;
         }
@@ -802,7 +858,10 @@ plan_removed(struct hr_scope *s)
             return -1;
         }
         PyObject *names;
-        if (b->name_len > 0) {
+        if (b->kind == HR_BLOCK_STRING) {
+            names = PyList_New(0);
+        }
+        else if (b->name_len > 0) {
             PyObject *name = hr_scope_name(s, s->old_text, b);
             names = name ? PyList_New(0) : NULL;
             if (names != NULL && PyList_Append(names, name) < 0) {
@@ -920,6 +979,14 @@ plan_block(struct hr_scope *s, size_t i)
         int chained = hr_derive_is_chained(s, i);
         if (chained != 0) {
             return chained < 0 ? -1 : plan_statement(s, NULL, new);
+        }
+    }
+    if (old != NULL && old->hash == new->hash &&
+        s->u->evaluates &&new->kind == HR_BLOCK_COMPOUND &&
+        !hr_scope_is_main(s, new)) {
+        int depends = hr_derive_is_conditional(s, i);
+        if (depends != 0) {
+            return depends < 0 ? -1 : plan_statement(s, NULL, new);
         }
     }
     if (old != NULL && old->raw_hash == new->raw_hash) {

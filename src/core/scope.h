@@ -66,6 +66,9 @@ int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
 int hr_derive_members(struct hr_scope *s);
 /* Statements that add to a name (`X += 1`) run again together with the
  * assignment they add to, when one of them changed. */
+/* An `if` of which the condition reads an assignment that changed, and which
+ * only defines and assigns. */
+int hr_derive_is_conditional(struct hr_scope *s, size_t i);
 int hr_derive_is_chained(struct hr_scope *s, size_t i);
 
 /* -- enum.c: enumerations keep their members ---------------------------------

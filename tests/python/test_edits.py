@@ -24,10 +24,6 @@ try:
 except ImportError:
     hot_reload = None
 
-pytestmark = pytest.mark.skipif(
-    not getattr(hot_reload, "FOLLOWING", False),
-    reason="following sources is not built yet",
-)
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "edits" / "edits.json"
 
