@@ -158,7 +158,7 @@ def configure(*, logger=None, level=None, withdraw=None, follow=None, control=No
     if withdraw is not None:
         _core.set("withdraw", bool(withdraw))
     if follow is not None:
-        _core.set("follow", bool(follow))
+        _core.set("follow_off", not follow)
     if control is not None:
         _core.set("control_off", not control)
 

@@ -123,7 +123,7 @@ def diff(revision: int = None):
             raise Failure(
                 TOO_OLD,
                 f"The texts of revision {revision} are not kept: it does not exist, is "
-                "too old, was refused, or ran live files; `hot-reload log` lists them.",
+                "too old, or was refused; `hot-reload log` lists them.",
             )
         pairs = [(path, *texts) for path, texts in found[0].texts.items()]
     files = [{"path": p, "before": old, "after": new} for p, old, new in sorted(pairs)]

@@ -269,7 +269,8 @@ typedef struct {
     struct hr_journal *journal; /* owned: committed, or NULL */
     struct hr_run run;          /* owned: what a live file did */
     long id;
-    long long saved_ns, ready_ns, gil_ns, live_ns; /* CLOCK_MONOTONIC */
+    /* CLOCK_MONOTONIC */
+    long long saved_ns, ready_ns, gil_ns, planned_ns, live_ns;
     double wall;
     char ok, undone, undoable, is_live;
 } hr_revision;

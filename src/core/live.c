@@ -453,6 +453,30 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
     return 0;
 }
 
+/* For show: the text of the last run that worked, and of this one. */
+static int
+keep_texts(struct hr_state *st, hr_revision *r, PyObject *filename,
+           const char *text, size_t size)
+{
+    PyObject *old = NULL; /* borrowed */
+    for (Py_ssize_t i = PyList_GET_SIZE(st->revisions); i-- > 0 && !old;) {
+        hr_revision *before = (hr_revision *)PyList_GET_ITEM(st->revisions, i);
+        PyObject *pair = before->is_live && before->ok && before->texts != NULL
+                             ? PyDict_GetItem(before->texts, filename)
+                             : NULL;
+        old = pair ? PyTuple_GET_ITEM(pair, 1) : NULL;
+    }
+    PyObject *none = PyUnicode_New(0, 0);
+    PyObject *new = PyUnicode_DecodeUTF8(
+        text ? text : "", text ? (Py_ssize_t)size : 0, "replace");
+    r->texts = none && new
+                   ? Py_BuildValue("{O(OO)}", filename, old ? old : none, new)
+                   : NULL;
+    Py_XDECREF(none);
+    Py_XDECREF(new);
+    return r->texts == NULL ? -1 : 0;
+}
+
 PyObject *
 hr_live_run(struct hr_state *st, const char *path, const char *text,
             size_t size, const struct hr_moment *moment, int starting)
@@ -480,7 +504,8 @@ hr_live_run(struct hr_state *st, const char *path, const char *text,
     r->saved_ns = moment->saved_ns;
     r->ready_ns = moment->ready_ns;
     r->gil_ns = moment->gil_ns;
-    if (fill_revision(st, r, path, filename, module_name, file_name, text,
+    if (keep_texts(st, r, filename, text, size) < 0 ||
+        fill_revision(st, r, path, filename, module_name, file_name, text,
                       size, starting) < 0 ||
         (r->ok && add_edits(st, revision, &r->run, module_name) < 0)) {
         goto done;

@@ -874,6 +874,7 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
     status = make_plan(&p, changes, count, &at);
     hr_evaluate_abandon(&p);
     if (status == 0) {
+        r->planned_ns = hr_clock_ns(CLOCK_MONOTONIC);
         status = hr_journal_swap(p.j);
     }
     r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);

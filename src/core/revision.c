@@ -172,7 +172,7 @@ undo_one(struct hr_state *st, hr_revision *r)
         }
         hr_journal_notify(r->journal);
     }
-    if (hr_source_undo(st, r->texts) < 0) {
+    if (!r->is_live && hr_source_undo(st, r->texts) < 0) {
         return -1;
     }
     if (r->run.count > 0) {
@@ -306,6 +306,8 @@ static PyMemberDef revision_members[] = {
      "When the batch was read and complete, likewise."},
     {"gil_ns", T_LONGLONG, offsetof(hr_revision, gil_ns), READONLY,
      "When the engine had the GIL, likewise."},
+    {"planned_ns", T_LONGLONG, offsetof(hr_revision, planned_ns), READONLY,
+     "When the plan was made and its commit began, likewise; 0 without one."},
     {"live_ns", T_LONGLONG, offsetof(hr_revision, live_ns), READONLY,
      "When it was committed (or given up), likewise."},
     {"wall", T_DOUBLE, offsetof(hr_revision, wall), READONLY,

@@ -415,7 +415,8 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
     }
     for (size_t i = 0; i < count; i++) {
         if (is_wanted(e, &changes[i]) &&
-            (mode == MODE_APPLY || !hr_setting(st, "manual"))) {
+            (mode == MODE_APPLY ||
+             !(hr_setting(st, "manual") || hr_setting(st, "follow_off")))) {
             wanted[own++] = changes[i];
         }
     }
@@ -1362,6 +1363,9 @@ hr_schedule_add_status(struct hr_state *st, PyObject *dict)
         status = PyDict_SetItemString(dict, "watch", watch) |
                  PyDict_SetItemString(dict, "roots", e->roots) |
                  PyDict_SetItemString(dict, "live", e->folders) |
+                 PyDict_SetItemString(dict, "follow",
+                                      hr_setting(st, "follow_off") ? Py_False
+                                                                   : Py_True) |
                  add_time(dict, "since", e->since);
     }
     Py_XDECREF(watch);
