@@ -107,10 +107,9 @@ open_folder(int n, int create, char *path, size_t size)
         }
         snprintf(path, size, "%s/hot_reload", runtime);
     }
-    else if (n <= 2) {
-        const char *base = n == 2 || temporary == NULL || temporary[0] != '/'
-                               ? "/tmp"
-                               : temporary;
+    else if (n == 1) {
+        const char *base =
+            temporary == NULL || temporary[0] != '/' ? "/tmp" : temporary;
         snprintf(path, size, "%s/hot_reload-%ld", base, (long)geteuid());
     }
     else {

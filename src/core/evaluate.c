@@ -64,7 +64,21 @@ hr_evaluate_shadow(struct hr_unit *u)
     }
     u->shadow = PyDict_Copy(u->dict);
     u->before = PyDict_Copy(u->dict);
-    return u->shadow == NULL || u->before == NULL ? -1 : 0;
+    if (u->shadow == NULL || u->before == NULL) {
+        return -1;
+    }
+    /* Annotated assignments write into this dict. */
+    PyObject *notes = PyDict_GetItemString(u->shadow, "__annotations__");
+    if (notes == NULL || !PyDict_Check(notes)) {
+        return 0;
+    }
+    notes = PyDict_Copy(notes);
+    int status =
+        notes == NULL
+            ? -1
+            : PyDict_SetItemString(u->shadow, "__annotations__", notes);
+    Py_XDECREF(notes);
+    return status;
 }
 
 int

@@ -158,12 +158,46 @@ visit_class(struct walk *w, PyObject *type, int depth)
             return -1;
         }
     }
-    PyObject *values = PyDict_Values(dict);
-    int status = values == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(values); i++) {
-        status = visit(w, PyList_GET_ITEM(values, i), depth - 1);
+    PyObject *items = PyDict_Items(dict);
+    int status = items == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
+        PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
+        PyObject *was = w->seen; /* any object that is no value */
+        hr_journal_peek(w->but, HR_PLACE_TYPE, type, name, &was);
+        if (was == w->seen) { /* else it is new, and has its lines */
+            status = visit(w, value, depth - 1);
+        }
     }
-    Py_XDECREF(values);
+    Py_XDECREF(items);
+    return status;
+}
+
+/* Functions in a list, tuple or dict that a name holds. */
+static int
+visit_container(struct walk *w, PyObject *o, int depth)
+{
+    int status = 0;
+    if (PyDict_CheckExact(o)) {
+        PyObject *values = PyDict_GET_SIZE(o) < 1000 ? PyDict_Values(o) : NULL;
+        for (Py_ssize_t i = 0;
+             status == 0 && values != NULL && i < PyList_GET_SIZE(values);
+             i++) {
+            if (PyFunction_Check(PyList_GET_ITEM(values, i))) {
+                status = visit(w, PyList_GET_ITEM(values, i), depth - 1);
+            }
+        }
+        Py_XDECREF(values);
+        return status;
+    }
+    for (Py_ssize_t i = 0;
+         status == 0 && i < PySequence_Fast_GET_SIZE(o) && i < 1000; i++) {
+        PyObject *item = Py_NewRef(PySequence_Fast_GET_ITEM(o, i));
+        if (PyFunction_Check(item)) {
+            status = visit(w, item, depth - 1);
+        }
+        Py_DECREF(item);
+    }
     return status;
 }
 
@@ -186,6 +220,10 @@ visit(struct walk *w, PyObject *o, int depth)
                            : visit_class(w, o, depth);
     }
     PyTypeObject *type = Py_TYPE(o);
+    if (PyDict_CheckExact(o) || PyList_CheckExact(o) ||
+        PyTuple_CheckExact(o)) {
+        return visit_container(w, o, depth);
+    }
     if (type == &PyUnicode_Type || type == &PyLong_Type || PyModule_Check(o) ||
         (type->tp_descr_get == NULL && !PyCallable_Check(o)) ||
         PyCFunction_Check(o) || PyType_Check(o)) {
@@ -214,12 +252,18 @@ hr_line_plan(struct hr_unit *u, const struct hr_move *moves, size_t count,
              struct hr_journal *j, struct hr_journal *but)
 {
     struct walk w = {u, moves, count, j, but, PySet_New(NULL)};
-    PyObject *values = w.seen ? PyDict_Values(u->dict) : NULL;
-    int status = values == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(values); i++) {
-        status = visit(&w, PyList_GET_ITEM(values, i), 7);
+    PyObject *items = w.seen ? PyDict_Items(u->dict) : NULL;
+    int status = items == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i);
+        PyObject *name = PyTuple_GET_ITEM(item, 0);
+        /* What is new has its lines already. */
+        if (PyDict_GetItemWithError(u->changed, name) == NULL &&
+            PyUnicode_CompareWithASCIIString(name, "__builtins__") != 0) {
+            status = visit(&w, PyTuple_GET_ITEM(item, 1), 7);
+        }
     }
-    Py_XDECREF(values);
+    Py_XDECREF(items);
     Py_XDECREF(w.seen);
     return status;
 }

@@ -28,6 +28,22 @@ add_refusal(struct hr_plan *p, PyObject *module, PyObject *qualname, long line,
     return status;
 }
 
+/* The file that a refusal is about.  Borrowed. */
+static PyObject *
+get_file(struct hr_plan *p, struct hr_unit *u)
+{
+    PyObject *last = Py_None;
+    for (size_t i = 0; i < p->file_count; i++) {
+        if (p->files[i].path != NULL) {
+            last = p->files[i].path;
+            if (u != NULL && p->files[i].source == u->source) {
+                break;
+            }
+        }
+    }
+    return last;
+}
+
 int
 hr_plan_refuse(struct hr_plan *p, struct hr_unit *u, const char *code,
                int line, const char *format, ...)
@@ -42,10 +58,12 @@ hr_plan_refuse(struct hr_plan *p, struct hr_unit *u, const char *code,
         return -1;
     }
     hr_revision *r = (hr_revision *)p->revision;
-    Py_XSETREF(r->error, line > 0
-                             ? PyUnicode_FromFormat("%s: line %d: %U", code,
-                                                    line, sentence)
-                             : PyUnicode_FromFormat("%s: %U", code, sentence));
+    PyObject *file = get_file(p, u);
+    Py_XSETREF(r->error,
+               line > 0
+                   ? PyUnicode_FromFormat("%s: %S, line %d: %U", code, file,
+                                          line, sentence)
+                   : PyUnicode_FromFormat("%s: %S: %U", code, file, sentence));
     Py_DECREF(sentence);
     p->refused = 1;
     return -1;
@@ -95,9 +113,9 @@ refuse_exception(struct hr_plan *p, struct hr_unit *u)
     PyErr_Restore(type, value, traceback);
     PyObject *described = hr_revision_describe_exception();
     if (described != NULL) {
-        Py_XSETREF(r->error,
-                   PyUnicode_FromFormat("%s: %U", number ? number : "HR110",
-                                        described));
+        Py_XSETREF(r->error, PyUnicode_FromFormat("%s: %S: %U",
+                                                  number ? number : "HR110",
+                                                  get_file(p, u), described));
         Py_DECREF(described);
     }
     PyErr_Clear();
@@ -199,6 +217,10 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     hr_revision *r = (hr_revision *)p->revision;
     if (f->path == NULL || PyList_Append(r->files, f->path) < 0) {
         return -1;
+    }
+    if (c->kind == HR_CHANGE_DELETED) {
+        return hr_plan_refuse(p, NULL, "HR103", 0,
+                              "there is no such file; check its name");
     }
     if (c->kind == HR_CHANGE_REFUSED) {
         return hr_plan_refuse(p, NULL, "HR103", 0, "%s", c->error);
@@ -467,6 +489,10 @@ plan_values(struct hr_unit *u)
     Py_ssize_t pos = 0;
     while (PyDict_Next(u->shadow, &pos, &name, &new)) {
         PyObject *live = PyDict_GetItemWithError(u->dict, name);
+        if (PyUnicode_CompareWithASCIIString(name, "__annotations__") == 0 &&
+            live != NULL && PyObject_RichCompareBool(new, live, Py_EQ) == 1) {
+            continue; /* the copy that was written to has not changed */
+        }
         if (new == PyDict_GetItemWithError(u->before, name) || new == live ||
             !PyUnicode_Check(name) ||
             PyUnicode_CompareWithASCIIString(name, "__builtins__") == 0) {

@@ -323,9 +323,12 @@ report(struct hr_state *st, hr_revision *r)
 
 /* Is this a save that changes something, of a file that is followed? */
 static int
-is_wanted(struct hr_engine *e, struct hr_change *c)
+is_wanted(struct hr_engine *e, struct hr_change *c, enum mode mode)
 {
     struct hr_source *s = hr_source_find(e->st, c->path);
+    if (!c->live && mode == MODE_APPLY && c->kind != HR_CHANGE_CONTENT) {
+        return 1; /* asked for by name: say that it cannot be read */
+    }
     if (c->live || s == NULL) {
         return 0;
     }
@@ -414,7 +417,7 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
         return PyErr_NoMemory();
     }
     for (size_t i = 0; i < count; i++) {
-        if (is_wanted(e, &changes[i]) &&
+        if (is_wanted(e, &changes[i], mode) &&
             (mode == MODE_APPLY ||
              !(hr_setting(st, "manual") || hr_setting(st, "follow_off")))) {
             wanted[own++] = changes[i];

@@ -813,6 +813,22 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
     return s->u->removed == NULL ? 0 : PyList_Append(s->u->removed, name);
 }
 
+/* An annotation is made anew with its statement. */
+static int
+drop_annotation(struct hr_scope *s, const struct hr_block *old)
+{
+    PyObject *notes = PyDict_GetItemString(s->ns, "__annotations__");
+    if (old->kind != HR_BLOCK_ASSIGN || notes == NULL ||
+        !PyDict_Check(notes)) {
+        return 0;
+    }
+    PyObject *name = hr_scope_name(s, s->old_text, old);
+    int has = name == NULL ? -1 : PyDict_Contains(notes, name);
+    int status = has > 0 ? PyDict_DelItem(notes, name) : has;
+    Py_XDECREF(name);
+    return status;
+}
+
 /* A `del` that is gone: what it deleted is there again. */
 static int
 bind_undeleted(struct hr_scope *s, const struct hr_block *b)
@@ -852,6 +868,9 @@ plan_removed(struct hr_scope *s)
         if (b->kind == HR_BLOCK_STRING && i == 0 &&
             (s->new->count == 0 || s->new->items[0].kind != HR_BLOCK_STRING) &&
             PyDict_SetItemString(s->ns, "__doc__", Py_None) < 0) {
+            return -1;
+        }
+        if (drop_annotation(s, b) < 0) {
             return -1;
         }
         if (b->kind == HR_BLOCK_OTHER && bind_undeleted(s, b) < 0) {
@@ -935,6 +954,9 @@ static int
 plan_statement(struct hr_scope *s, const struct hr_block *old,
                const struct hr_block *new)
 {
+    if (old != NULL && drop_annotation(s, old) < 0) {
+        return -1;
+    }
     int status = new->kind == HR_BLOCK_IMPORT && s->depth == 0
                      ? hr_derive_import(s->u, new)
                  : old != NULL && old->kind == new->kind

@@ -120,6 +120,13 @@ hr_source_decode(const char *bytes, size_t size, char **out, size_t *out_size,
     const char *nul = memchr(bytes, '\0', size);
     bytes += bom;
     size -= bom;
+    if (bom > 0 && strcmp(encoding, "utf-8") != 0) {
+        *why = PyUnicode_FromFormat(
+            "it begins with a UTF-8 mark and declares the encoding %s; remove "
+            "one of the two",
+            encoding);
+        return *why == NULL ? -1 : 1;
+    }
     if (nul != NULL) {
         *why = PyUnicode_FromString("it holds a null byte; save it as text");
         return *why == NULL ? -1 : 1;
@@ -276,6 +283,40 @@ get_module_path(PyObject *module)
     return realpath(utf8, NULL); /* a script's, relative to its folder */
 }
 
+/* Was the module made from the file that it names?  Its loader says so, or a
+ * function of it. */
+static int
+is_made_from(PyObject *module, const char *path)
+{
+    PyObject *dict = PyModule_GetDict(module);
+    PyObject *spec = PyDict_GetItemString(dict, "__spec__");
+    PyObject *name = PyDict_GetItemString(dict, "__name__");
+    int made = 0;
+    if (spec != NULL && spec != Py_None) {
+        PyObject *origin = PyObject_GetAttrString(spec, "origin");
+        made = origin != NULL && PyUnicode_Check(origin);
+        Py_XDECREF(origin);
+        PyErr_Clear();
+    }
+    if (name != NULL && PyUnicode_Check(name) &&
+        PyUnicode_CompareWithASCIIString(name, "__main__") == 0) {
+        made = 1;
+    }
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (!made && PyDict_Next(dict, &pos, &key, &value)) {
+        if (PyFunction_Check(value) &&
+            ((PyFunctionObject *)value)->func_globals == dict) {
+            PyCodeObject *code =
+                (PyCodeObject *)((PyFunctionObject *)value)->func_code;
+            const char *file = PyUnicode_AsUTF8(code->co_filename);
+            made = file != NULL && strcmp(file, path) == 0;
+        }
+    }
+    PyErr_Clear();
+    return made;
+}
+
 PyObject *
 hr_source_modules(struct hr_state *st, const char *path)
 {
@@ -288,6 +329,7 @@ hr_source_modules(struct hr_state *st, const char *path)
         PyObject *module = PyList_GET_ITEM(modules, i);
         char *file = get_module_path(module);
         if (file != NULL && strcmp(file, path) == 0 &&
+            is_made_from(module, path) &&
             PySequence_Contains(result, module) == 0 &&
             PyList_Append(result, module) < 0) {
             Py_CLEAR(result);
@@ -298,31 +340,57 @@ hr_source_modules(struct hr_state *st, const char *path)
     return result;
 }
 
-/* Do the live definitions begin where the text says? */
+/* Does the live function differ from this definition?  Where nobody has said
+ * that the module was imported from this file, its code is compared; else the
+ * line is enough, which costs nothing. */
+static int
+is_doubtful(struct hr_source *s, const struct hr_block *b, PyObject *dict,
+            PyObject *module, int thorough)
+{
+    PyObject *name =
+        PyUnicode_DecodeUTF8(s->text + b->name, b->name_len, NULL);
+    PyObject *f = name ? PyDict_GetItemWithError(dict, name) : NULL;
+    int doubt = 0;
+    if (f == NULL || !PyFunction_Check(f) ||
+        PyUnicode_Compare(((PyFunctionObject *)f)->func_qualname, name) != 0) {
+        goto done;
+    }
+    PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)f)->func_code;
+    if (PyUnicode_Compare(code->co_name, name) != 0) {
+        goto done;
+    }
+    doubt = code->co_firstlineno != (int)b->line;
+    if (!doubt && thorough) {
+        struct hr_unit u = {.source = s, .text = s->text, .module = module};
+        u.filename = code->co_filename;
+        PyObject *outer = hr_code_compile(
+            &u, s->text + b->start, b->end - b->start, (int)b->line, NULL, 0);
+        PyObject *inner = outer ? hr_code_find(outer, name) : NULL;
+        doubt = inner == NULL || hr_code_is_same(inner, (PyObject *)code) != 1;
+        Py_XDECREF(outer);
+    }
+done:
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return doubt;
+}
+
+/* Was the live code made from the text?  What differs counts as changed. */
 static void
 check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
 {
     PyObject *dict = PyModule_GetDict(module);
-    for (size_t i = 0; i < s->blocks.count && !s->doubt; i++) {
-        const struct hr_block *b = &s->blocks.items[i];
-        if (b->kind != HR_BLOCK_DEF) {
-            continue;
+    PyObject *spec = PyDict_GetItemString(dict, "__spec__");
+    int thorough = spec == NULL || spec == Py_None;
+    for (size_t i = 0; i < s->blocks.count; i++) {
+        struct hr_block *b = &s->blocks.items[i];
+        if (b->kind == HR_BLOCK_DEF &&
+            is_doubtful(s, b, dict, module, thorough)) {
+            b->hash = ~b->hash;
+            b->head_hash = ~b->head_hash;
+            b->raw_hash = ~b->raw_hash;
+            s->doubt = 1;
         }
-        PyObject *name =
-            PyUnicode_DecodeUTF8(s->text + b->name, b->name_len, NULL);
-        PyObject *f = name ? PyDict_GetItemWithError(dict, name) : NULL;
-        if (f != NULL && PyFunction_Check(f)) {
-            PyCodeObject *code =
-                (PyCodeObject *)((PyFunctionObject *)f)->func_code;
-            if (PyUnicode_Compare(code->co_name, name) == 0 &&
-                PyUnicode_Compare(((PyFunctionObject *)f)->func_qualname,
-                                  name) == 0 &&
-                code->co_firstlineno != (int)b->line) {
-                s->doubt = 1;
-            }
-        }
-        Py_XDECREF(name);
-        PyErr_Clear();
     }
     if (s->doubt) {
         hr_log(st, HR_SAY_WARNING,

@@ -15,10 +15,6 @@ try:
 except ImportError:
     hot_reload = None
 
-pytestmark = pytest.mark.skipif(
-    not getattr(hot_reload, "FOLLOWING", False),
-    reason="following sources is not built yet",
-)
 
 #: seconds for one program
 LIMIT = 120
