@@ -9,6 +9,16 @@
 /* -- source.c: followed files and the text that runs ------------------------
  */
 
+/* A text that was read, and is not yet planned. */
+struct hr_reading {
+    char *text; /* owned: UTF-8 */
+    size_t size;
+    struct hr_blocks blocks;
+    struct hr_lex_error error;
+    uint64_t hash; /* of the file's bytes */
+    int ready, hashed;
+};
+
 /* One followed file.  The text is UTF-8, whatever the file's encoding. */
 struct hr_source {
     struct hr_source *next;
@@ -19,6 +29,9 @@ struct hr_source {
     struct hr_blocks blocks; /* of text */
     uint64_t file_hash;      /* of the file's bytes */
     int doubt;               /* the live code was not made from this text */
+    int partial;             /* the text cannot be split */
+    PyObject *modules;       /* owned: names in sys.modules, or NULL */
+    struct hr_reading reading;
 };
 
 /* The followed source of a path, or NULL. */
@@ -29,14 +42,14 @@ struct hr_source *hr_source_add(struct hr_state *st, const char *path);
 int hr_source_adopt(struct hr_state *st);
 /* Is this path followed, or to be followed when it is imported? */
 int hr_source_is_under_roots(struct hr_state *st, const char *path);
+/* Note which modules there are now, for hr_source_modules(). */
+int hr_source_look(struct hr_state *st);
 /* The modules made from a file: a new list. */
-PyObject *hr_source_modules(struct hr_state *st, const char *path);
+PyObject *hr_source_modules(struct hr_source *s);
 /* Decode a file's bytes: malloc'ed UTF-8 in *out.  0; 1 when it cannot be
  * decoded, with a sentence in *why (owned); -1 with an exception. */
 int hr_source_decode(const char *bytes, size_t size, char **out,
                      size_t *out_size, PyObject **why);
-void hr_source_set_text(struct hr_source *s, char *text, size_t size,
-                        struct hr_blocks *blocks);
 /* Does a file's content differ from what runs?  Note what runs now. */
 int hr_source_differs(struct hr_source *s, uint64_t file_hash);
 void hr_source_seen(struct hr_source *s, uint64_t file_hash);
@@ -52,6 +65,32 @@ void hr_source_free_all(struct hr_state *st);
 /* sys.meta_path's find_spec(). */
 PyObject *hr_source_find_spec(struct hr_state *st, PyObject *name,
                               PyObject *path, PyObject *target);
+
+/* -- text.c: texts of followed files, read before the GIL is taken ----------
+ */
+
+struct hr_file;
+
+void hr_text_init(struct hr_state *st);
+/* The followed file of a path, or NULL: with the GIL or the texts' lock. */
+struct hr_source *hr_text_find(struct hr_state *st, const char *path);
+int hr_text_add(struct hr_state *st, struct hr_source *s);
+/* Needs no GIL.  Can the text be split? */
+int hr_text_is_whole(struct hr_state *st, const char *path, const char *text,
+                     size_t size);
+/* Needs no GIL.  Decode and split what was read; when that needs Python, it is
+ * left for the plan. */
+void hr_text_read(struct hr_state *st, const struct hr_change *c);
+/* 1 when what was read is now in `f`, with *error; 0 when it was not. */
+int hr_text_take(struct hr_state *st, struct hr_source *s, uint64_t hash,
+                 struct hr_file *f, struct hr_lex_error *error);
+/* The same for a text that is in `f` already. */
+enum hr_lex_status hr_text_split(struct hr_source *s, struct hr_file *f,
+                                 struct hr_lex_error *error);
+/* What runs now; takes text and blocks. */
+void hr_text_set(struct hr_state *st, struct hr_source *s, char *text,
+                 size_t size, struct hr_blocks *blocks);
+void hr_text_free_all(struct hr_state *st);
 
 /* -- plan.c: from old and new text to a journal -----------------------------
  */

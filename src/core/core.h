@@ -10,6 +10,7 @@
 #define HR_CORE_H
 
 #include "compat.h"
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -45,9 +46,13 @@ struct hr_state {
     unsigned long run_thread; /* whose run it is */
     long next_revision, next_run, next_commit;
     int fork_locked;
-    struct hr_engine *engine;  /* owned, or NULL while not started */
-    struct hr_source *sources; /* owned: list of followed files */
-    size_t source_count;
+    struct hr_engine *engine; /* owned, or NULL while not started */
+    /* Followed files, see text.c. */
+    struct hr_source *sources;       /* owned: list */
+    struct hr_source **source_table; /* owned: by path */
+    size_t source_count, source_slots;
+    uint64_t modules_seen; /* see hr_source_look() */
+    pthread_mutex_t texts;
 };
 
 /* When a save went through the stages, CLOCK_MONOTONIC in nanoseconds. */

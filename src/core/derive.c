@@ -970,7 +970,7 @@ follow_item(struct work *w, struct item it)
 {
     struct hr_plan *p = w->p;
     for (struct hr_source *s = p->st->sources; s != NULL; s = s->next) {
-        PyObject *modules = hr_source_modules(p->st, s->path);
+        PyObject *modules = hr_source_modules(s);
         int status = modules == NULL ? -1 : 0;
         for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules);
              i++) {
@@ -1052,6 +1052,9 @@ hr_derive(struct hr_plan *p)
     }
     for (size_t i = 0; status == 0 && i < p->unit_count; i++) {
         status = follow_all(&w, &p->units[i]);
+    }
+    if (status == 0 && w.count > 0) {
+        status = hr_source_look(p->st);
     }
     for (size_t i = 0; status == 0 && i < w.count && i < 10000; i++) {
         status = follow_item(&w, w.items[i]);

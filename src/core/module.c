@@ -431,6 +431,7 @@ core_exec(PyObject *module)
 {
     struct hr_state *st = hr_state_of(module);
     st->module = module;
+    hr_text_init(st);
     st->patches = PyList_New(0);
     st->revisions = PyList_New(0);
     st->callbacks = PyList_New(0);

@@ -225,6 +225,9 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     if (c->kind == HR_CHANGE_REFUSED) {
         return hr_plan_refuse(p, NULL, "HR103", 0, "%s", c->error);
     }
+    if (hr_text_take(p->st, f->source, c->hash, f, &error)) {
+        return error.status == HR_LEX_OK ? 0 : refuse_syntax(p, f, error);
+    }
     int status = hr_source_decode(c->text, c->size, &f->text, &f->size, &why);
     if (status != 0) {
         if (status > 0) {
@@ -234,7 +237,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
         }
         return -1;
     }
-    if (hr_lex_split(f->text, f->size, &f->blocks, &error) != HR_LEX_OK) {
+    if (hr_text_split(f->source, f, &error) != HR_LEX_OK) {
         return refuse_syntax(p, f, error);
     }
     return 0;
@@ -756,7 +759,7 @@ finish(struct hr_plan *p)
     for (size_t i = 0; i < p->file_count; i++) {
         struct hr_file *f = &p->files[i];
         if (f->source != NULL && f->text != NULL) {
-            hr_source_set_text(f->source, f->text, f->size, &f->blocks);
+            hr_text_set(p->st, f->source, f->text, f->size, &f->blocks);
             f->source->doubt = 0;
             f->text = NULL;
         }
@@ -807,8 +810,11 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
             return -1;
         }
     }
+    if (hr_source_look(p->st) < 0) {
+        return -1;
+    }
     for (size_t i = 0; i < count; i++) {
-        PyObject *modules = hr_source_modules(p->st, changes[i].path);
+        PyObject *modules = hr_source_modules(p->files[i].source);
         int status = modules == NULL ? -1 : 0;
         for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(modules);
              k++) {

@@ -572,13 +572,8 @@ merge_held(struct hr_engine *e, struct hr_batch *batch)
 static int
 is_whole(void *arg, const char *path, const char *text, size_t size)
 {
-    struct hr_blocks blocks = {0};
-    struct hr_lex_error error;
-    (void)arg;
-    (void)path;
-    enum hr_lex_status status = hr_lex_split(text, size, &blocks, &error);
-    hr_blocks_clear(&blocks);
-    return status == HR_LEX_OK;
+    struct hr_engine *e = arg;
+    return hr_text_is_whole(e->st, path, text, size);
 }
 
 static void
@@ -665,6 +660,9 @@ thread_main(void *arg)
                 m.ready_ns = hr_clock_ns(CLOCK_MONOTONIC);
             }
             (void)lock_batch(e, -1);
+            for (size_t i = 0; i < batch.count; i++) {
+                hr_text_read(e->st, &batch.changes[i]);
+            }
             hr_gil_take(ts);
             m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
             if (!atomic_load(&e->stopping)) {
@@ -981,6 +979,9 @@ run_paths(struct hr_engine *e, char *const *paths, size_t count,
         hr_watch_read(paths[i], 0, &changes[i]);
     }
     (void)lock_batch(e, -1);
+    for (size_t i = 0; i < count; i++) {
+        hr_text_read(e->st, &changes[i]);
+    }
     Py_END_ALLOW_THREADS
     m.saved_ns = changes[0].event_ns;
     m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
@@ -1285,6 +1286,7 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
     /* Only this thread is here; whatever others held is held for ever. */
     st->fork_locked = 0;
     hr_gil_after_fork();
+    hr_text_init(st);
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->depth = 0;

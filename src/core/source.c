@@ -22,23 +22,7 @@
 struct hr_source *
 hr_source_find(struct hr_state *st, const char *path)
 {
-    struct hr_source *s = st->sources;
-    while (s != NULL && strcmp(s->path, path) != 0) {
-        s = s->next;
-    }
-    return s;
-}
-
-void
-hr_source_set_text(struct hr_source *s, char *text, size_t size,
-                   struct hr_blocks *blocks)
-{
-    free(s->text);
-    hr_blocks_clear(&s->blocks);
-    s->text = text;
-    s->size = size;
-    s->blocks = *blocks;
-    memset(blocks, 0, sizeof *blocks);
+    return hr_text_find(st, path);
 }
 
 int
@@ -55,25 +39,14 @@ hr_source_seen(struct hr_source *s, uint64_t file_hash)
     }
 }
 
-static void
-free_source(struct hr_source *s)
-{
-    hr_blocks_clear(&s->blocks);
-    free(s->text);
-    free(s->path);
-    free(s->name);
-    free(s);
-}
-
 void
 hr_source_free_all(struct hr_state *st)
 {
-    while (st->sources != NULL) {
-        struct hr_source *s = st->sources;
-        st->sources = s->next;
-        free_source(s);
+    for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
+        Py_CLEAR(s->modules);
     }
-    st->source_count = 0;
+    st->modules_seen = 0;
+    hr_text_free_all(st);
 }
 
 /* -- Decoding ------------------------------------------------------------- */
@@ -201,10 +174,18 @@ hr_source_add(struct hr_state *st, const char *path)
         text = strdup("");
     }
     (void)hr_lex_split(text, size, &blocks, &error);
-    hr_source_set_text(s, text, size, &blocks);
-    s->next = st->sources;
-    st->sources = s;
-    st->source_count++;
+    hr_text_set(st, s, text, size, &blocks);
+    s->partial = error.status != HR_LEX_OK;
+    if (hr_text_add(st, s) < 0) {
+        hr_blocks_clear(&s->blocks);
+        free(s->text);
+        free(s->path);
+        free(s);
+        free(c.text);
+        free(c.error);
+        return NULL;
+    }
+    st->modules_seen = 0;
     if (hr_schedule_watch(st, path, c.text, c.size) < 0) {
         hr_log_exception(st, "%s cannot be watched", path);
     }
@@ -317,26 +298,82 @@ is_made_from(PyObject *module, const char *path)
     return made;
 }
 
-PyObject *
-hr_source_modules(struct hr_state *st, const char *path)
+/* A number that changes when a module comes, goes or is another. */
+static uint64_t
+look_at_modules(PyObject *modules)
 {
-    PyObject *result = PyList_New(0);
-    PyObject *modules = PyDict_Values(PyImport_GetModuleDict());
-    (void)st;
-    for (Py_ssize_t i = 0;
-         result != NULL && modules != NULL && i < PyList_GET_SIZE(modules);
-         i++) {
-        PyObject *module = PyList_GET_ITEM(modules, i);
-        char *file = get_module_path(module);
-        if (file != NULL && strcmp(file, path) == 0 &&
-            is_made_from(module, path) &&
-            PySequence_Contains(result, module) == 0 &&
-            PyList_Append(result, module) < 0) {
-            Py_CLEAR(result);
+    uint64_t seen = 1;
+    PyObject *key, *module;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(modules, &pos, &key, &module)) {
+        seen = (seen ^ (uint64_t)(uintptr_t)module) * 0x9e3779b97f4a7c15ULL;
+        seen ^= seen >> 29;
+    }
+    return seen | 1;
+}
+
+/* Note for every followed file under which names its modules are. */
+static int
+find_modules(struct hr_state *st, PyObject *modules)
+{
+    PyObject *items = PyDict_Items(modules);
+    for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
+        Py_CLEAR(s->modules);
+    }
+    int status = items == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i);
+        char *file = get_module_path(PyTuple_GET_ITEM(item, 1));
+        struct hr_source *s = file ? hr_source_find(st, file) : NULL;
+        if (s != NULL && s->modules == NULL) {
+            s->modules = PyList_New(0);
+        }
+        if (s != NULL) {
+            status =
+                s->modules == NULL
+                    ? -1
+                    : PyList_Append(s->modules, PyTuple_GET_ITEM(item, 0));
         }
         free(file);
     }
-    Py_XDECREF(modules);
+    Py_XDECREF(items);
+    return status;
+}
+
+int
+hr_source_look(struct hr_state *st)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    uint64_t seen = look_at_modules(modules);
+    if (seen != st->modules_seen) {
+        st->modules_seen = 0;
+        if (find_modules(st, modules) < 0) {
+            return -1;
+        }
+        st->modules_seen = seen;
+    }
+    return 0;
+}
+
+PyObject *
+hr_source_modules(struct hr_source *s)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *result = PyList_New(0);
+    int status = result == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0;
+         status == 0 && s->modules != NULL && i < PyList_GET_SIZE(s->modules);
+         i++) {
+        PyObject *module =
+            PyDict_GetItemWithError(modules, PyList_GET_ITEM(s->modules, i));
+        if (module != NULL && is_made_from(module, s->path) &&
+            PySequence_Contains(result, module) == 0) {
+            status = PyList_Append(result, module);
+        }
+    }
+    if (status < 0) {
+        Py_CLEAR(result);
+    }
     return result;
 }
 
@@ -557,7 +594,8 @@ hr_source_undo(struct hr_state *st, PyObject *texts)
             return -1;
         }
         (void)hr_lex_split(text, (size_t)size, &blocks, &error);
-        hr_source_set_text(s, text, (size_t)size, &blocks);
+        hr_text_set(st, s, text, (size_t)size, &blocks);
+        s->partial = error.status != HR_LEX_OK;
         s->file_hash = 0; /* whatever is saved next differs */
     }
     return 0;
