@@ -169,6 +169,25 @@ begin_run(struct hr_engine *e, const struct hr_change *c, int limited)
     pthread_mutex_unlock(&e->mutex);
 }
 
+/* An exception that was sent may come too late for the run, and must not hit
+ * what follows.  It is let out here: taking it back by sending NULL leaves the
+ * interpreter's flag for it up (to 3.12), which makes all of Python slower,
+ * and 3.11 loop for ever when it traces. */
+static void
+swallow_interrupt(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *globals =
+        Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());
+    PyObject *done = globals ? PyRun_String("for _ in (1, 2): pass",
+                                            Py_file_input, globals, globals)
+                             : NULL;
+    Py_XDECREF(done);
+    Py_XDECREF(globals);
+    PyErr_Restore(type, value, traceback);
+}
+
 static void
 end_run(struct hr_engine *e)
 {
@@ -176,9 +195,8 @@ end_run(struct hr_engine *e)
     e->busy = 0;
     pthread_mutex_unlock(&e->mutex);
     if (e->interrupted) {
-        /* It may come too late for the run, and must not hit what follows. */
         e->interrupted = 0;
-        PyThreadState_SetAsyncExc(e->busy_thread, NULL);
+        swallow_interrupt();
     }
 }
 
@@ -704,7 +722,8 @@ say(void *arg, int level, const char *sentence)
     PyGILState_Release(gil);
 }
 
-/* Signals are the program's: our threads take none. */
+/* Signals are the program's: our threads take none.  A name has at most 15
+ * characters. */
 static int
 start_thread(pthread_t *thread, void *(*run)(void *), void *arg,
              const char *name)
@@ -732,7 +751,7 @@ start_thread(pthread_t *thread, void *(*run)(void *), void *arg,
 static int
 start_threads(struct hr_engine *e)
 {
-    if (start_thread(&e->guard, guard_main, e, "hot_reload guard") < 0) {
+    if (start_thread(&e->guard, guard_main, e, "hot_reload-2") < 0) {
         return -1;
     }
     e->has_guard = 1;
