@@ -176,10 +176,13 @@ def apply(paths: list):
             )
     revision = describe(hot_reload.apply(*paths))
     if not revision["ok"]:
-        reason = (revision["error"] or "").strip().split("\n")[-1]
-        raise Failure(
-            REFUSED, f"Refused, nothing was changed: {reason} Mend it and save again."
-        )
+        refused = [
+            f"{e['code']}: {e['sentence']}" for e in revision["edits"] if e["code"]
+        ]
+        last = (revision["error"] or "").strip().split("\n")[-1]
+        last += "; nothing was changed, correct it and save"
+        files = ", ".join(revision["files"])
+        raise Failure(REFUSED, f"{files} was refused: {(refused or [last])[0]}.")
     return {"revision": revision}
 
 
@@ -208,7 +211,7 @@ REQUESTS = {
 }
 
 
-# -- Their parts -----------------------------------------------------------------
+# -- Their parts ---------------------------------------------------------------
 
 
 def describe(revision):

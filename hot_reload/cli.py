@@ -5,6 +5,7 @@ shown is a table in colours on a terminal, plain text elsewhere, JSON with --jso
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib.util
 import json
@@ -34,7 +35,7 @@ EPILOG = "\n".join(
     ]
 )
 
-# -- Processes ---------------------------------------------------------------------
+# -- Processes -----------------------------------------------------------------
 
 
 def sockets():
@@ -68,7 +69,8 @@ def ask(pid, do, timeout=30, **request):
         if folder is None:
             raise FileNotFoundError
         with connect(pid, folder, timeout) as connection:
-            connection.sendall(json.dumps({"do": do, **request}).encode() + b"\n")
+            with contextlib.suppress(ConnectionError):  # turned away, it may say why
+                connection.sendall(json.dumps({"do": do, **request}).encode() + b"\n")
             with connection.makefile("rb") as file:
                 line = file.readline()
     except socket.timeout:
@@ -108,7 +110,10 @@ def running(timeout=2):
     states = []
     for pid in sorted(sockets()):
         try:
-            states.append(ask(pid, "status", timeout))
+            state = ask(pid, "status", timeout)
+            if state["version"] != hot_reload.__version__:
+                state["error"] = f"runs version {state['version']} of hot_reload"
+            states.append(state)
         except Failure as failure:
             if failure.status == _control.NO_ANSWER:
                 states.append({"pid": pid, "error": str(failure)})
@@ -131,25 +136,24 @@ def the_only():
     )
 
 
-def take_pid(args, limit=None):
-    """The process that is meant; what is left in args.words is not its number."""
-    words = args.words
+def target(args, kind=None):
+    """The process that is meant, and the other word as `kind`, or None."""
+    words, own = list(args.words), 2 if kind else 1
+    numbers = words[:-1] if kind is str and words else words
+    if len(words) > own or not all(map(str.isdigit, numbers)):
+        args.parser.error(f"not understood: {' '.join(words)}")
+    pid = None
     if words and words[0].isdigit():
         number = int(words[0])
-        if number in sockets() or len(words) > 1 or limit is None or number > limit:
-            del words[0]
-            return number
-    return the_only()
+        # A count or a revision, unless it can only be a process.
+        if kind is not int or len(words) == 2 or number in sockets():
+            pid = int(words.pop(0))
+        elif args.function is undo and number > UNDOABLE:
+            raise missing(number)
+    return pid or the_only(), kind(words[0]) if words else None
 
 
-def take_number(args, default):
-    try:
-        return int(args.words[0]) if args.words else default
-    except ValueError:
-        args.parser.error(f"not a number: {args.words[0]}")
-
-
-# -- What a person sees --------------------------------------------------------------
+# -- What a person sees --------------------------------------------------------
 
 
 class View:
@@ -221,7 +225,7 @@ def clock(seconds):
     return time.strftime(form, time.localtime(seconds))
 
 
-# -- Commands --------------------------------------------------------------------
+# -- Commands ------------------------------------------------------------------
 
 
 def ps(args, view):
@@ -249,7 +253,7 @@ def ps(args, view):
 
 def status(args, view):
     """what is replaced, followed, failed; what still runs old code"""
-    s = ask(take_pid(args), "status")
+    s = ask(target(args)[0], "status")
     if view.json:
         return view.result(s)
     program = " ".join(map(short, s["program"]))
@@ -292,7 +296,7 @@ def status(args, view):
 
 def log(args, view):
     """list the revisions with their edits, times and errors"""
-    pid = take_pid(args)
+    pid, _ = target(args)
     last, undone, mark = 0, set(), None
     while True:
         try:
@@ -323,8 +327,8 @@ def log(args, view):
 
 def diff(args, view):
     """what a revision changed; without one, what runs against what is on disk"""
-    pid = take_pid(args, sys.maxsize)
-    found = ask(pid, "diff", revision=take_number(args, None))
+    pid, revision = target(args, int)
+    found = ask(pid, "diff", revision=revision)
     if view.json:
         return view.result(found)
     names = ["before", "after"] if found["revision"] else ["live", "disk"]
@@ -340,17 +344,17 @@ def diff(args, view):
 
 def restore(args, view):
     """put originals back: NAME or --all"""
-    pid = take_pid(args)
-    if bool(args.words) == args.all:
+    if args.all is not all(map(str.isdigit, args.words)):
         args.parser.error("give a NAME, or --all")
-    done = ask(pid, "restore", name=args.words[0] if args.words else None)
+    pid, name = target(args, None if args.all else str)
+    done = ask(pid, "restore", name=name)
     show(view, done, f"Restored: {', '.join(done['restored'])}.")
 
 
 def undo(args, view):
     """take the newest revisions back"""
-    pid = take_pid(args, UNDOABLE)
-    count = take_number(args, 1)
+    pid, count = target(args, int)
+    count = 1 if count is None else count
     done = ask(pid, "undo", count=count)
     if view.json:
         view.result(done)
@@ -382,7 +386,7 @@ def apply(args, view):
 
 def detach(args, view):
     """undo everything and leave the process"""
-    pid = take_pid(args)
+    pid, _ = target(args)
     done = ask(pid, "detach")
     show(
         view,
@@ -435,7 +439,7 @@ def attach(args, view):
     show(view, report, words.format(**report))
 
 
-# -- run ---------------------------------------------------------------------------
+# -- run -----------------------------------------------------------------------
 
 
 def run(args, view):
@@ -463,17 +467,17 @@ def run(args, view):
     else:
         main.__file__ = path
         main.__loader__ = SourceFileLoader("__main__", path)
-    old = sys.modules["__main__"]
     sys.modules["__main__"] = main
     _core.adopt()
+    code = None
     try:
-        name = spec.name if args.m else "__main__"
-        exec(main.__loader__.get_code(name), vars(main))
+        code = main.__loader__.get_code(spec.name if args.m else "__main__")
+        exec(code, vars(main))
     except Exception as error:
-        sys.excepthook(type(error), error, error.__traceback__.tb_next)
+        # Without our own lines.
+        error.__traceback__ = error.__traceback__.tb_next if code else None
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
-    finally:
-        main.__hot_reload_cli__ = old  # its globals are in use
     return 0
 
 
@@ -501,7 +505,7 @@ def log_to_terminal():
     logger.setLevel(logging.INFO)
 
 
-# -- Arguments ---------------------------------------------------------------------
+# -- Arguments -----------------------------------------------------------------
 
 
 def make_parser():

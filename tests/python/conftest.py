@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from processes import World  # noqa: E402
 
 
 @pytest.fixture
@@ -34,6 +37,16 @@ def program(tmp_path):
         return result.stdout + result.stderr
 
     return run
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Processes that run the engine, and the command line; see processes.py."""
+    folder = tmp_path / "program"
+    folder.mkdir()
+    world = World(folder)
+    yield world
+    world.close()
 
 
 @pytest.fixture
