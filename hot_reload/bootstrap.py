@@ -56,6 +56,18 @@ def setup(params, source, live):
         logger.exception("[HotReload]: off, because it could not start")
 
 
+def ui(params):
+    """Fill the extension's tab, if the host has gradio."""
+    gradio, webui = map(sys.modules.get, ("gradio", "hot_reload.webui"))
+    try:
+        if webui and gradio:
+            webui.ui(params)
+        elif gradio:
+            gradio.Markdown("hot_reload is off. The log of the start says why.")
+    except Exception:
+        logging.getLogger("hot_reload").exception("[HotReload]: no tab")
+
+
 def prepare(source):
     """Make the engine importable. How many seconds a build took, 0.0 without one."""
     if not missing(source):

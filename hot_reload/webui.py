@@ -3,6 +3,7 @@
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -28,8 +29,35 @@ def setup(params, live, logger):
             "[HotReload]: others can reach this webui. Live files are code: whoever "
             f"can write to {live} runs it in this process."
         )
-    roots = [Path(shared.__file__).resolve().parents[1]] if shared else []
-    hot_reload.start(*roots if params["follow"] else (), live=live, skip=OWN_FILES)
+    hot_reload.start(*roots() if params["follow"] else (), live=live, skip=OWN_FILES)
+
+
+def roots():
+    shared = sys.modules.get("modules.shared")
+    return [Path(shared.__file__).resolve().parents[1]] if shared else []
+
+
+def follow(on):
+    hot_reload.configure(follow=on)
+    if on:
+        hot_reload.start(*roots())
+
+
+def ui(params):
+    """Called at every start of the interface, inside the extension's tab."""
+    importlib.import_module("hot_reload.tab").ui(lambda: read_only(params), follow)
+
+
+def read_only(params):
+    """Why the tab only shows, and shows no source text; "" where it may do all."""
+    args = getattr(sys.modules.get("modules.shared"), "args", None)
+    several = getattr(args, "multi_user", False)
+    if params["allow_remote"] or not (several or reachable(args)):
+        return ""
+    return (
+        f"Read-only, because {'several users share' if several else 'others can reach'}"
+        " this webui. The setting hot_reload-allow_remote: true changes that."
+    )
 
 
 def reachable(args):
@@ -39,6 +67,8 @@ def reachable(args):
         bool(getattr(args, "listen", False) and not local)
         or bool(getattr(args, "share", False))
         or bool(getattr(args, "public_api", False))
+        or os.environ.get("GRADIO_SERVER_NAME", "localhost") not in LOCAL
+        or os.environ.get("GRADIO_SHARE", "").lower() == "true"
     )
 
 

@@ -59,7 +59,8 @@ def create_tabs():
     for name, module in loaded.items():
         params = getattr(module, "params", {})
         if hasattr(module, "ui") and params.get("is_tab"):
-            with gr.Tab(params.get("display_name", name)):
+            title = params.get("display_name", name)
+            with gr.Tab(title, elem_classes="extension-tab"):
                 module.ui()
 
 
