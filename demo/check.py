@@ -44,7 +44,13 @@ RESTORE = LIVE_FILE.replace(
 class Demo:
     """A running demo server with a live folder of its own; a context manager."""
 
-    def __init__(self, place="extensions", python=sys.executable, options=()):
+    def __init__(
+        self,
+        place="extensions",
+        python=sys.executable,
+        options=(),
+        extensions=("hot_reload",),
+    ):
         self.temporary = tempfile.TemporaryDirectory(prefix="hot_reload-demo-")
         root = Path(self.temporary.name, "demo")
         ignore = shutil.ignore_patterns("extensions", "__pycache__")
@@ -58,8 +64,8 @@ class Demo:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log_path = root / "server.log"
-        command = [python, root / "server.py", "--extensions", "hot_reload"]
-        command += ["--listen-port", str(port), *options]
+        command = [python, root / "server.py", "--listen-port", str(port), *options]
+        command += ["--extensions", *extensions] if extensions else []
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 command,

@@ -163,11 +163,11 @@ def configure(*, logger=None, level=None, withdraw=None, follow=None, control=No
         _core.set("control_off", not control)
 
 
-def _attached(roots, acknowledgement=None):
+def _attached(roots, acknowledgement=None, added_path=None):
     # What hot-reload-attach calls in the process that it has entered.
     from ._control import attached
 
-    attached(roots)
+    attached(roots, added_path)
 
 
 def status():

@@ -36,6 +36,7 @@ NO_ENGINE, SEVERAL, NO_ANSWER, REFUSED, NOTHING, NO_FILE = range(30, 36)
 TOO_OLD, PARTLY, BAD_REQUEST, FAILED, NOT_INSTALLED, BUSY = range(36, 42)
 
 EVERYTHING = sys.maxsize
+added_paths = []  # to sys.path, by hot-reload-attach
 
 
 class Failure(Exception):
@@ -254,8 +255,10 @@ def program_folder():
     return folder
 
 
-def attached(roots):
+def attached(roots, added_path=None):
     """Called in a process that hot-reload-attach has entered."""
+    if added_path:
+        added_paths.append(added_path)
     hot_reload.start(*roots or [program_folder()])
 
 
@@ -273,3 +276,7 @@ def leave(engine):
     active = getattr(sys.modules.get("threading"), "_active", {})
     for thread in engine, _thread.get_ident():
         active.pop(thread, None)
+    while added_paths:
+        path = added_paths.pop()
+        if path in sys.path:
+            sys.path.remove(path)

@@ -89,7 +89,9 @@ static const char engine[] =
     "    except BaseException:\n"
     "        sys.path.remove(python_path)\n"
     "        raise\n"
-    "hot_reload._attached(roots, ack)\n";
+    "    hot_reload._attached(roots, ack, python_path)\n"
+    "else:\n"
+    "    hot_reload._attached(roots, ack)\n";
 
 static void
 write_bytes(FILE *out, const char *bytes, size_t size)

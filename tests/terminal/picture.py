@@ -5,6 +5,7 @@ Every line in it was printed by a real command about a real process.
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,13 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = 92
 PROGRAM = """
-import sys
+import time
 import chat
 
 print("ready", flush=True)
-for line in sys.stdin:
-    print(chat.render(line), flush=True)
+while True:
+    chat.render("hello")
+    time.sleep(0.05)
 """
 MODULE = 'PREFIX = "> "\n\n\ndef render(text):\n    return PREFIX + text.strip()\n'
 
@@ -46,27 +48,25 @@ def type_command(folder, env, words):
 
 
 def take(folder, env, server):
-    def save(old, new):
-        text = (folder / "chat.py").read_text()
-        (folder / "chat.py").write_text(text.replace(old, new))
-        time.sleep(0.3)
-
+    edit = "sed -i 's/strip()/strip().upper()/' chat.py"
     pid = str(server.pid)
     yield "python server.py &", ""
     yield f"hot-reload attach {pid}", type_command(folder, env, ["attach", pid])
-    save("text.strip()", "text.strip().upper()")
-    yield "sed -i s/strip/upper/ chat.py", ""
-    yield "hot-reload log", type_command(folder, env, ["log"])
-    yield "hot-reload diff 1", type_command(folder, env, ["diff", "1"])
+    subprocess.run(edit, shell=True, cwd=folder, check=True)
+    time.sleep(0.3)
+    yield edit, ""
+    yield "hot-reload log", type_command(folder, env, ["log", pid])
+    yield "hot-reload diff 1", type_command(folder, env, ["diff", pid, "1"])
     yield "hot-reload ps", type_command(folder, env, ["ps"])
-    yield "hot-reload undo", type_command(folder, env, ["undo"])
+    yield "hot-reload undo", type_command(folder, env, ["undo", pid])
     yield f"hot-reload detach {pid}", type_command(folder, env, ["detach", pid])
 
 
 def main(path=ROOT / "docs" / "img" / "cli.svg"):
     folder = Path(tempfile.mkdtemp(prefix="hot_reload-picture-"))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "TERM": "xterm-256color"}
-    env |= {"COLUMNS": str(COLUMNS), "LINES": "40"}
+    # No other process of this machine shall be in the picture.
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": str(folder)}
+    env.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES="40")
     env.pop("NO_COLOR", None)
     (folder / "chat.py").write_text(MODULE)
     (folder / "server.py").write_text(PROGRAM)
@@ -74,7 +74,6 @@ def main(path=ROOT / "docs" / "img" / "cli.svg"):
         [sys.executable, "server.py"],
         cwd=folder,
         env=env,
-        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -85,7 +84,10 @@ def main(path=ROOT / "docs" / "img" / "cli.svg"):
             console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
             if shown:
                 console.print(Text.from_ansi(shown))
-        console.save_svg(str(path), title="hot-reload")
+        svg = console.export_svg(title="hot-reload")
+        # Without what a browser would fetch.
+        svg = re.sub(r"@font-face {.*?}\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+        Path(path).write_text(svg, encoding="utf-8")
     finally:
         server.kill()
         server.wait()
