@@ -45,6 +45,7 @@
       }
       last = reply.last;
       frame.dataset.ready = "yes";
+      frame.querySelectorAll("details[open]").forEach(read);
     }
     if (reply.said) toast(reply.said);
     if (reply.failed) toast(reply.failed, true);
@@ -69,10 +70,18 @@
     for (const row of before.values()) row.remove();
   };
 
+  const read = async (details) => {
+    const body = details.querySelector(".hr-body");
+    const reply = await ask({ do: "open", key: details.dataset.open });
+    if (reply.body !== undefined && body.html !== reply.body) write(body, reply.body);
+    body.dataset.ready = "yes";
+  };
+
   const write = (row, html) => {
     const open = row.querySelector("details[open]");
     const held = row.contains(document.activeElement) ? document.activeElement : null;
-    const which = held && (held.dataset.do ? `[data-do="${held.dataset.do}"]` : held.tagName);
+    const name = held?.dataset.do;
+    const which = held && (name ? `[data-do="${name}"]` : held.tagName);
     row.innerHTML = row.html = html;
     if (open) row.querySelector("details").open = true;
     if (which) row.querySelector(which)?.focus();
@@ -125,13 +134,10 @@
     if (element.dataset.close) element.closest("dialog").close(element.dataset.close);
     else act(element);
   });
-  listen("toggle", async (event) => {
+  listen("toggle", (event) => {
     const number = event.target.dataset?.open;
     if (!number || !event.target.open || !frame) return;
-    const body = event.target.querySelector(".hr-body");
-    const reply = await ask({ do: "open", key: number });
-    body.innerHTML = reply.body || "";
-    body.dataset.ready = "yes";
+    read(event.target);
   });
 
   const look = () => {

@@ -149,10 +149,14 @@ def restore_all(_):
     return f"Everything is as original: {count} restored."
 
 
-def undo_to(number):
-    newer = tab_lists.undoable(hot_reload.revisions(), find_revision(number))
-    done = hot_reload.undo(len(newer)) if newer else []
-    return f"Undone: {', '.join(f'#{r.id}' for r in done) or 'nothing'}."
+def undo_to(numbers):
+    """From the first to the second number, which has to be the newest still."""
+    first, _, newest = str(numbers).partition("-")
+    newer = tab_lists.undoable(hot_reload.revisions(), find_revision(first))
+    if not newer or f"{newer[-1].id}" != newest:
+        raise LookupError("Something was saved or undone meanwhile; look again.")
+    done = hot_reload.undo(len(newer))
+    return f"Undone: {', '.join(f'#{r.id}' for r in done)}."
 
 
 def run_again(path):

@@ -195,12 +195,13 @@ def revision_body(r, reason):
         for path, (old, new) in r.texts.items():
             found.append(f'<div class="hr-path">{esc(names([path], r.live))}</div>')
             found.append(diff(old, new))
-    count = len(undoable(hot_reload.revisions(), r))
+    newer = undoable(hot_reload.revisions(), r)
     if r.ok and not r.undone:
-        newer = f" and the {count - 1} newer" if count > 1 else ""
-        ask = f"Take back revision {r.id}{newer}?"
-        undo = button("undo", r.id, "Undo to here", reason, ask, f"#{r.id}{newer}")
-        text = f"Takes back #{r.id}{newer}." if undo else ""
+        more = f" and the {len(newer) - 1} newer" if len(newer) > 1 else ""
+        ask = f"Take back revision {r.id}{more}?"
+        key = f"{r.id}-{newer[-1].id}"
+        undo = button("undo", key, "Undo to here", reason, ask, f"#{r.id}{more}")
+        text = f"Takes back #{r.id}{more}." if undo else ""
         found.append(f'<div class="hr-row-end"><span>{text}</span>{undo}</div>')
     return "".join(found)
 
