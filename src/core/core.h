@@ -142,13 +142,16 @@ int hr_class_set_bases(PyObject *type, PyObject *bases);
 /* -- journal.c: places and values, exchanged whole ------------------------ */
 
 enum hr_place {
-    HR_PLACE_FUNCTION, /* owner: function; value: function, the holder */
-    HR_PLACE_DICT,     /* owner: dict; key: str; value or NULL */
-    HR_PLACE_TYPE,     /* owner: class; key: str; value or NULL */
-    HR_PLACE_BASES,    /* owner: class; value: tuple */
-    HR_PLACE_CELL,     /* owner: cell; value or NULL */
-    HR_PLACE_LIST,     /* owner: list; key: the item now there; value */
-    HR_PLACE_METHOD,   /* owner: bound method; value: its function */
+    /* owner: function; value: function, the holder.  Under a replacement the
+     * owner is the function that keeps the original body, and key the function
+     * that it belongs to; None: a copy of the swap before it. */
+    HR_PLACE_FUNCTION,
+    HR_PLACE_DICT,   /* owner: dict; key: str; value or NULL */
+    HR_PLACE_TYPE,   /* owner: class; key: str; value or NULL */
+    HR_PLACE_BASES,  /* owner: class; value: tuple */
+    HR_PLACE_CELL,   /* owner: cell; value or NULL */
+    HR_PLACE_LIST,   /* owner: list; key: the item now there; value */
+    HR_PLACE_METHOD, /* owner: bound method; value: its function */
 };
 
 struct hr_journal *hr_journal_new(void);
@@ -169,6 +172,12 @@ int hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner);
 /* The i-th swap's owner and value (borrowed) when it is of that kind. */
 int hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
                    PyObject **owner, PyObject **value);
+/* Of a function's swap: the function that it is about, NULL for a copy.
+ * Borrowed. */
+PyObject *hr_journal_function(struct hr_journal *j, size_t i);
+/* The swap is at another function's now: `key` as above. */
+int hr_journal_move(struct hr_journal *j, size_t i, PyObject *owner,
+                    PyObject *key);
 /* Exchange all: commits a fresh journal, takes back a committed one.  Runs no
  * Python code.  -1 only when memory ran out or a class refused its bases, and
  * then nothing has changed. */
@@ -244,6 +253,9 @@ int hr_patch_commit(struct hr_state *st, hr_patch *patch, struct hr_journal *j,
                     PyObject *after, PyObject *file, long line);
 int hr_patch_restore(struct hr_state *st, hr_patch *patch);
 int hr_patch_roll_back(struct hr_state *st, struct hr_run *run);
+/* Before a source's journal is taken back: functions may have been replaced
+ * or restored since it was committed, and their bodies are elsewhere now. */
+int hr_patch_retarget(struct hr_state *st, struct hr_journal *j);
 void hr_patch_forget(struct hr_state *st, struct hr_run *run);
 /* The run of the calling thread, or NULL. */
 struct hr_run *hr_patch_run(struct hr_state *st);
@@ -271,6 +283,7 @@ typedef struct {
     PyObject *error;            /* owned: str, or NULL */
     PyObject *texts;            /* owned: {path: (old, new)}, or NULL */
     PyObject *undo;             /* owned: called by undo(), or NULL */
+    PyObject *at;               /* borrowed: the file that edits are in */
     struct hr_journal *journal; /* owned: committed, or NULL */
     struct hr_run run;          /* owned: what a live file did */
     long id;
@@ -315,7 +328,7 @@ PyObject *hr_live_run(struct hr_state *st, const char *path, const char *text,
                       size_t size, const struct hr_moment *moment,
                       int starting);
 
-/* Make linecache show this text (bytes) for the file. */
+/* Make linecache show this text (bytes or str) for the file. */
 void hr_live_show_source(PyObject *filename, PyObject *text);
 
 /* -- gil.c: taking the GIL soon --------------------------------------------
@@ -334,6 +347,7 @@ int hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
 int hr_schedule_stop(struct hr_state *st);
 /* 1 when all is live, 0 when the time ran out. */
 int hr_schedule_sync(struct hr_state *st, double timeout);
+PyObject *hr_schedule_undo(struct hr_state *st, long count);
 PyObject *hr_schedule_apply(struct hr_state *st, PyObject *paths);
 int hr_schedule_before_fork(struct hr_state *st);
 int hr_schedule_after_fork(struct hr_state *st, int in_child);
@@ -341,7 +355,8 @@ int hr_schedule_after_fork(struct hr_state *st, int in_child);
 int hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
                       size_t size);
 PyObject *hr_schedule_roots(struct hr_state *st); /* borrowed, or NULL */
-int hr_schedule_is_live(struct hr_state *st, const char *path);
+/* Does the file lie in a folder of live files? */
+int hr_schedule_is_in_live(struct hr_state *st, const char *path);
 int hr_schedule_add_status(struct hr_state *st, PyObject *dict);
 /* There is news of the revisions. */
 void hr_schedule_announce(struct hr_state *st);

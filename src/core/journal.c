@@ -142,6 +142,25 @@ hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
     return j->swaps[i].place == place;
 }
 
+PyObject *
+hr_journal_function(struct hr_journal *j, size_t i)
+{
+    struct hr_swap *s = &j->swaps[i];
+    return s->key == NULL ? s->owner : s->key == Py_None ? NULL : s->key;
+}
+
+int
+hr_journal_move(struct hr_journal *j, size_t i, PyObject *owner, PyObject *key)
+{
+    struct hr_swap *s = &j->swaps[i];
+    if (hr_function_prepare(owner, s->value) < 0) {
+        return -1;
+    }
+    Py_SETREF(s->owner, Py_NewRef(owner));
+    Py_XSETREF(s->key, Py_XNewRef(key));
+    return 0;
+}
+
 int
 hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                       enum hr_place place, PyObject *value)

@@ -112,7 +112,7 @@ visit_function(struct walk *w, PyObject *o, int depth)
                 hr_function_set_code(holder, moved);
                 hr_function_share_dict(holder, (PyObject *)f);
                 status = hr_journal_add(w->j, HR_PLACE_FUNCTION, (PyObject *)f,
-                                        NULL, holder);
+                                        kept != NULL ? o : NULL, holder);
             }
             Py_XDECREF(moved);
             Py_XDECREF(holder);

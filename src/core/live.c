@@ -134,6 +134,10 @@ hr_live_show_source(PyObject *filename, PyObject *text)
     if (cache == NULL || io == NULL || tokenize == NULL) {
         goto done;
     }
+    if (PyUnicode_Check(text)) {
+        wrapper = PyObject_CallMethod(io, "StringIO", "O", text);
+        goto read;
+    }
     raw = PyObject_CallMethod(io, "BytesIO", "O", text);
     readline = raw ? PyObject_GetAttrString(raw, "readline") : NULL;
     encoding = readline ? PyObject_CallMethod(tokenize, "detect_encoding", "O",
@@ -146,9 +150,10 @@ hr_live_show_source(PyObject *filename, PyObject *text)
     wrapper = raw ? PyObject_CallMethod(io, "TextIOWrapper", "OO", raw,
                                         PyTuple_GET_ITEM(encoding, 0))
                   : NULL;
+read:
     lines = wrapper ? PyObject_CallMethod(wrapper, "readlines", NULL) : NULL;
     /* No modification time: linecache.checkcache() then leaves it. */
-    entry = lines ? Py_BuildValue("(nOOO)", PyBytes_GET_SIZE(text), Py_None,
+    entry = lines ? Py_BuildValue("(nOOO)", PyObject_Size(text), Py_None,
                                   lines, filename)
                   : NULL;
     if (entry != NULL) {

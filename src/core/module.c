@@ -224,7 +224,7 @@ core_undo(PyObject *module, PyObject *args, PyObject *kwargs)
                         "undo: the count must not be negative");
         return NULL;
     }
-    return hr_revision_undo(hr_state_of(module), count);
+    return hr_schedule_undo(hr_state_of(module), count);
 }
 
 PyDoc_STRVAR(on_revision_doc, "on_revision(callback)\n--\n\n"

@@ -239,6 +239,51 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
     return 0;
 }
 
+static int
+retarget_one(struct hr_state *st, struct hr_journal *j, size_t i)
+{
+    PyObject *owner, *value, *other, *kept = NULL;
+    PyObject *f = hr_journal_function(j, i); /* borrowed, NULL: a copy */
+    if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value) ||
+        f == NULL) {
+        return 0;
+    }
+    hr_patch *patch = hr_patch_find_exact(st, f);
+    if (patch != NULL) {
+        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &kept);
+    }
+    int copied = i + 1 < hr_journal_count(j) &&
+                 hr_journal_get(j, i + 1, HR_PLACE_FUNCTION, &other, &other) &&
+                 hr_journal_function(j, i + 1) == NULL;
+    int status = 0;
+    if (owner != (kept ? kept : f)) {
+        f = Py_NewRef(f); /* the journal's may go */
+        status = hr_journal_move(j, i, kept ? kept : f, kept ? f : NULL);
+        Py_DECREF(f);
+    }
+    if (status == 0 && kept != NULL && copied) {
+        status = hr_journal_move(j, i + 1, patch->original, Py_None);
+    }
+    else if (status == 0 && kept != NULL) {
+        PyObject *copy = hr_function_clone(value, NULL, NULL);
+        status = copy == NULL ? -1
+                              : hr_journal_add(j, HR_PLACE_FUNCTION,
+                                               patch->original, Py_None, copy);
+        Py_XDECREF(copy);
+    }
+    return status;
+}
+
+int
+hr_patch_retarget(struct hr_state *st, struct hr_journal *j)
+{
+    int status = 0;
+    for (size_t i = 0, n = hr_journal_count(j); status == 0 && i < n; i++) {
+        status = retarget_one(st, j, i);
+    }
+    return status;
+}
+
 int
 hr_patch_restore(struct hr_state *st, hr_patch *p)
 {

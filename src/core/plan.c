@@ -125,6 +125,18 @@ refuse_exception(struct hr_plan *p, struct hr_unit *u)
 
 /* -- Helpers of the scopes ------------------------------------------------ */
 
+/* The edits that follow are in the file of this unit. */
+static void
+point_at(struct hr_unit *u)
+{
+    struct hr_plan *p = u->plan;
+    for (size_t i = 0; i < p->file_count; i++) {
+        if (p->files[i].source == u->source) {
+            ((hr_revision *)p->revision)->at = p->files[i].path;
+        }
+    }
+}
+
 int
 hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
                  const char *text, const struct hr_block *b)
@@ -142,6 +154,7 @@ hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
             return -1;
         }
     }
+    point_at(u);
     int status =
         hr_revision_add_edit(u->plan->st, u->plan->revision, kind, u->name,
                              qualname, (long)b->line, NULL, NULL);
@@ -177,10 +190,10 @@ hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
     PyObject *second = hr_function_clone(new, NULL, NULL);
     int status = second == NULL ? -1 : 0;
     if (status == 0) {
-        status = hr_journal_add(j, HR_PLACE_FUNCTION, kept, NULL, new);
+        status = hr_journal_add(j, HR_PLACE_FUNCTION, kept, f, new);
     }
     if (status == 0) {
-        status = hr_journal_add(j, HR_PLACE_FUNCTION, patch->original, NULL,
+        status = hr_journal_add(j, HR_PLACE_FUNCTION, patch->original, Py_None,
                                 second);
     }
     Py_XDECREF(second);
@@ -218,6 +231,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     if (f->path == NULL || PyList_Append(r->files, f->path) < 0) {
         return -1;
     }
+    r->at = f->path;
     if (c->kind == HR_CHANGE_DELETED) {
         return hr_plan_refuse(p, NULL, "HR103", 0,
                               "there is no such file; check its name");
@@ -661,38 +675,57 @@ call_hooks(struct hr_plan *p, const char *name, int stops)
     return 0;
 }
 
+/* Does the commit change what the instances of a class are? */
+static int
+is_migrated(struct hr_plan *p, PyTypeObject *type, PyObject *name)
+{
+    int changed = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->classes) && !changed; i++) {
+        PyObject *o = PyList_GET_ITEM(p->classes, i);
+        changed = PyType_IsSubtype(type, (PyTypeObject *)o);
+    }
+    return changed && _PyType_Lookup(type, name) != NULL;
+}
+
+/* Each instance once, by the hook that its own class has or inherits. */
 static void
 migrate(struct hr_plan *p)
 {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->classes); i++) {
-        PyObject *type = PyList_GET_ITEM(p->classes, i);
-        PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
-        if (PyDict_GetItemString(dict, "__hot_reload_migrate__") == NULL) {
+    PyObject *name = PyUnicode_InternFromString("__hot_reload_migrate__");
+    PyObject *gc = NULL, *all = NULL;
+    PyTypeObject *last = NULL;
+    int wanted = 0;
+    for (Py_ssize_t i = 0; name && i < PyList_GET_SIZE(p->classes); i++) {
+        wanted |=
+            _PyType_Lookup((PyTypeObject *)PyList_GET_ITEM(p->classes, i),
+                           name) != NULL;
+    }
+    if (wanted && (gc = PyImport_ImportModule("gc")) != NULL) {
+        all = PyObject_CallMethod(gc, "get_objects", NULL);
+    }
+    for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (Py_TYPE(o) != last) {
+            last = Py_TYPE(o);
+            wanted = is_migrated(p, last, name);
+        }
+        if (!wanted) {
             continue;
         }
-        PyObject *gc = PyImport_ImportModule("gc");
-        PyObject *all =
-            gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
-        for (Py_ssize_t k = 0; all != NULL && k < PyList_GET_SIZE(all); k++) {
-            PyObject *o = PyList_GET_ITEM(all, k);
-            if (!PyType_IsSubtype(Py_TYPE(o), (PyTypeObject *)type)) {
-                continue;
-            }
-            PyObject *hook =
-                PyObject_GetAttrString(type, "__hot_reload_migrate__");
-            PyObject *result =
-                hook ? PyObject_CallFunctionObjArgs(hook, o, NULL) : NULL;
-            Py_XDECREF(hook);
-            if (result == NULL) {
-                hr_log_exception(p->st, "__hot_reload_migrate__ of %R failed",
-                                 type);
-            }
-            Py_XDECREF(result);
+        PyObject *hook = PyObject_GetAttr((PyObject *)last, name);
+        PyObject *result =
+            hook ? PyObject_CallFunctionObjArgs(hook, o, NULL) : NULL;
+        Py_XDECREF(hook);
+        if (result == NULL) {
+            hr_log_exception(p->st, "__hot_reload_migrate__ of %R failed",
+                             last);
         }
-        Py_XDECREF(all);
-        Py_XDECREF(gc);
-        PyErr_Clear();
+        Py_XDECREF(result);
     }
+    Py_XDECREF(all);
+    Py_XDECREF(gc);
+    Py_XDECREF(name);
+    PyErr_Clear();
 }
 
 /* -- After the commit ----------------------------------------------------- */
@@ -839,6 +872,7 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
     }
     for (size_t i = 0; i < p->unit_count; i++) {
         *at = &p->units[i];
+        point_at(*at);
         if (plan_unit(&p->units[i]) < 0) {
             return -1;
         }
@@ -923,6 +957,7 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
         status = PyErr_Occurred() ? -1 : 0;
     }
 done:
+    r->at = NULL;
     clear_plan(&p);
     return status;
 }

@@ -85,7 +85,8 @@ hr_revision_add_edit(struct hr_state *st, PyObject *revision, const char *kind,
     e->kind = kind;
     e->module = Py_XNewRef(module);
     e->qualname = Py_XNewRef(qualname);
-    e->file = PyList_GET_SIZE(r->files) > 0
+    e->file = r->at != NULL ? Py_NewRef(r->at)
+              : PyList_GET_SIZE(r->files) > 0
                   ? Py_NewRef(PyList_GET_ITEM(r->files, 0))
                   : NULL;
     e->code = Py_XNewRef(code);
@@ -167,7 +168,8 @@ static int
 undo_one(struct hr_state *st, hr_revision *r)
 {
     if (r->journal != NULL) {
-        if (hr_journal_swap(r->journal) < 0) {
+        if (hr_patch_retarget(st, r->journal) < 0 ||
+            hr_journal_swap(r->journal) < 0) {
             return -1;
         }
         hr_journal_notify(r->journal);

@@ -407,6 +407,7 @@ try_sources(struct hr_engine *e, struct hr_change *changes, size_t n,
     PyObject *revision = hr_revision_new(e->st);
     if (revision != NULL) {
         hr_revision *r = (hr_revision *)revision;
+        r->id = e->st->next_revision + 1; /* as hooks see it */
         r->saved_ns = changes[0].event_ns;
         r->ready_ns = moment->ready_ns;
         r->gil_ns = moment->gil_ns;
@@ -959,21 +960,27 @@ list_live_files(struct hr_engine *e, const char *folder, size_t *n)
     return names;
 }
 
-/* Is the file directly in a live folder, and a live file? */
+/* Is the file directly in a live folder? */
 static int
-is_live_path(struct hr_engine *e, const char *path)
+is_in_live_folder(struct hr_engine *e, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (slash == NULL || !is_live_name(e, slash + 1)) {
-        return 0;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(e->folders); i++) {
+    for (Py_ssize_t i = 0; slash != NULL && i < PyList_GET_SIZE(e->folders);
+         i++) {
         if (is_path(PyList_GET_ITEM(e->folders, i), path,
                     (size_t)(slash - path))) {
             return 1;
         }
     }
     return 0;
+}
+
+static int
+is_live_path(struct hr_engine *e, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && is_live_name(e, slash + 1) &&
+           is_in_live_folder(e, path);
 }
 
 /* Read files as the watcher does, and handle them.  A new reference; NULL
@@ -1165,6 +1172,24 @@ hr_schedule_sync(struct hr_state *st, double timeout)
     return done;
 }
 
+/* Between two batches: a plan that is being made must find what it read. */
+PyObject *
+hr_schedule_undo(struct hr_state *st, long count)
+{
+    struct hr_engine *e = st->engine;
+    if (e == NULL) {
+        return hr_revision_undo(st, count);
+    }
+    enter(e);
+    Py_BEGIN_ALLOW_THREADS(void)
+    lock_batch(e, -1);
+    Py_END_ALLOW_THREADS
+    PyObject *undone = hr_revision_undo(st, count);
+    unlock_batch(e);
+    leave(e);
+    return undone;
+}
+
 /* Is there anything that the engine can do with this file? */
 static int
 is_known(struct hr_engine *e, const char *path)
@@ -1260,9 +1285,9 @@ hr_schedule_roots(struct hr_state *st)
 }
 
 int
-hr_schedule_is_live(struct hr_state *st, const char *path)
+hr_schedule_is_in_live(struct hr_state *st, const char *path)
 {
-    return st->engine != NULL && is_live_path(st->engine, path);
+    return st->engine != NULL && is_in_live_folder(st->engine, path);
 }
 
 /* -- Fork ----------------------------------------------------------------- */

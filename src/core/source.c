@@ -214,7 +214,7 @@ hr_source_is_under_roots(struct hr_state *st, const char *path)
     if (roots == NULL || n < 4 || strcmp(path + n - 3, ".py") != 0 ||
         strstr(path, "/site-packages/") != NULL ||
         strstr(path, "/dist-packages/") != NULL ||
-        hr_schedule_is_live(st, path)) {
+        hr_schedule_is_in_live(st, path)) {
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(roots); i++) {
@@ -429,10 +429,24 @@ check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
             s->doubt = 1;
         }
     }
+    for (size_t i = 0; s->doubt && i < s->blocks.count; i++) {
+        struct hr_block *b = &s->blocks.items[i];
+        PyObject *name =
+            b->kind == HR_BLOCK_ASSIGN
+                ? PyUnicode_DecodeUTF8(s->text + b->name, b->name_len, NULL)
+                : NULL;
+        if (name != NULL && PyDict_GetItemWithError(dict, name) == NULL) {
+            b->hash = ~b->hash;
+            b->raw_hash = ~b->raw_hash;
+        }
+        Py_XDECREF(name);
+        PyErr_Clear();
+    }
     if (s->doubt) {
         hr_log(st, HR_SAY_WARNING,
-               "HR402: %s was changed after it was imported; what differs "
-               "from the running code is made live at its next save",
+               "HR402: %s was changed after it was imported; definitions and "
+               "names that are missing in the running module, or differ, "
+               "become live at its next save; restart for changed values",
                s->path);
     }
 }
@@ -501,6 +515,52 @@ ask_others(struct hr_state *st, PyObject *name, PyObject *path,
     return spec;
 }
 
+/* It is about to be imported again (a reload, or after it was taken out of
+ * sys.modules): from the file as it is now. */
+static int
+read_again(struct hr_state *st, struct hr_source *s, PyObject *name)
+{
+    struct hr_change c = {.path = NULL};
+    struct hr_blocks blocks = {0};
+    struct hr_lex_error error;
+    char *text = NULL;
+    size_t size = 0;
+    PyObject *why = NULL;
+    PyObject *modules = hr_source_look(st) < 0 ? NULL : hr_source_modules(s);
+    Py_ssize_t others = modules == NULL ? 1 : PyList_GET_SIZE(modules);
+    PyObject *own = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
+    if (others == 1 && own != NULL && PyList_GET_ITEM(modules, 0) == own) {
+        others = 0;
+    }
+    Py_XDECREF(modules);
+    if (others > 0) {
+        return PyErr_Occurred() ? -1 : 0; /* those run the text we know */
+    }
+    char *path = strdup(s->path);
+    Py_BEGIN_ALLOW_THREADS
+    hr_watch_read(path ? path : "", 0, &c);
+    Py_END_ALLOW_THREADS
+    /* Another thread may have stopped the engine. */
+    s = path != NULL ? hr_source_find(st, path) : NULL;
+    int status = 0;
+    if (s != NULL && c.kind == HR_CHANGE_CONTENT &&
+        hr_source_differs(s, c.hash)) {
+        status = hr_source_decode(c.text, c.size, &text, &size, &why);
+        if (status == 0) {
+            (void)hr_lex_split(text, size, &blocks, &error);
+            hr_text_set(st, s, text, size, &blocks);
+            s->partial = error.status != HR_LEX_OK;
+            s->file_hash = c.hash;
+            s->doubt = 0;
+        }
+        Py_XDECREF(why);
+    }
+    free(path);
+    free(c.text);
+    free(c.error);
+    return status < 0 ? -1 : 0;
+}
+
 PyObject *
 hr_source_find_spec(struct hr_state *st, PyObject *name, PyObject *path,
                     PyObject *target)
@@ -514,8 +574,11 @@ hr_source_find_spec(struct hr_state *st, PyObject *name, PyObject *path,
                            ? PyUnicode_AsUTF8(origin)
                            : NULL;
     PyErr_Clear();
-    if (file != NULL && hr_source_find(st, file) == NULL &&
-        hr_source_is_under_roots(st, file)) {
+    struct hr_source *known = file ? hr_source_find(st, file) : NULL;
+    if (known != NULL && read_again(st, known, name) < 0) {
+        hr_log_exception(st, "%s cannot be read again", file);
+    }
+    if (file != NULL && known == NULL && hr_source_is_under_roots(st, file)) {
         struct hr_source *s = hr_source_add(st, file);
         if (s == NULL) {
             hr_log_exception(st, "%s cannot be followed", file);
@@ -597,6 +660,7 @@ hr_source_undo(struct hr_state *st, PyObject *texts)
         hr_text_set(st, s, text, (size_t)size, &blocks);
         s->partial = error.status != HR_LEX_OK;
         s->file_hash = 0; /* whatever is saved next differs */
+        hr_live_show_source(path, PyTuple_GET_ITEM(pair, 0));
     }
     return 0;
 }

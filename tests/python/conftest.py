@@ -1,9 +1,12 @@
 """What the tests of the engine share: programs of their own, modules, live folders."""
 
+import importlib
+import importlib.util
 import os
 import subprocess
 import sys
 import textwrap
+import time
 import types
 from pathlib import Path
 
@@ -113,3 +116,79 @@ def live(clean, tmp_path):
     folder = tmp_path / "live"
     folder.mkdir()
     return Live(clean, folder)
+
+
+class Project:
+    """A folder of sources that the engine follows, and the modules made from them."""
+
+    def __init__(self, engine, folder, caplog):
+        self.engine = engine
+        self.folder = folder
+        self.caplog = caplog
+        self.made = set()
+
+    def path(self, name):
+        return self.folder / f"{name}.py"
+
+    def write(self, **texts):
+        for name, text in texts.items():
+            self.path(name).parent.mkdir(parents=True, exist_ok=True)
+            self.path(name).write_text(textwrap.dedent(text))
+
+    def load(self, start=True, **texts):
+        """Write these, follow the folder unless told not to, and import `m`."""
+        self.write(**texts)
+        importlib.invalidate_caches()
+        if start:
+            self.engine.start(self.folder, watch=False)
+        return importlib.import_module("m")
+
+    def load_by_path(self, name, path):
+        path = self.path(path) if isinstance(path, str) else path
+        spec = importlib.util.spec_from_file_location(name, path)
+        result = importlib.util.module_from_spec(spec)
+        sys.modules[name] = result
+        self.made.add(name)
+        spec.loader.exec_module(result)
+        return result
+
+    def module(self, name):
+        return sys.modules[name]
+
+    def start(self):
+        """Have the saves seen by the watcher from now on."""
+        self.engine.start(self.folder)
+
+    def save(self, **texts):
+        """Save these in one batch; its revision."""
+        self.write(**texts)
+        return self.engine.apply(*(self.path(name) for name in texts))
+
+    def wait(self, seen):
+        deadline = time.monotonic() + 10
+        while not seen():
+            assert time.monotonic() < deadline, self.text()
+            self.engine.sync(1)
+            time.sleep(0.002)
+
+    def text(self):
+        """What was logged."""
+        return self.caplog.text
+
+    def forget(self):
+        for name, module in list(sys.modules.items()):
+            file = str(getattr(module, "__file__", None))
+            if name in self.made or file.startswith(str(self.folder)):
+                del sys.modules[name]
+
+
+@pytest.fixture
+def project(clean, tmp_path, monkeypatch, caplog):
+    folder = (tmp_path / "program").resolve()
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    caplog.set_level("INFO", logger="hot_reload")
+    made = Project(clean, folder, caplog)
+    yield made
+    made.forget()
