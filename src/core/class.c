@@ -365,6 +365,12 @@ hr_class_set_bases(PyObject *o, PyObject *bases)
     PyObject *name = PyUnicode_InternFromString("__bases__");
     int status = name == NULL ? -1 : PyType_Type.tp_setattro(o, name, bases);
     Py_XDECREF(name);
+    if (status < 0 && type->tp_bases == bases) {
+        /* It is done: what failed for lack of memory is the list of its new
+         * base's subclasses, or a slot that the next change sets. */
+        PyErr_Clear();
+        status = 0;
+    }
     if (status < 0) {
         Py_DECREF(type->tp_base);
         type->tp_base = old;
@@ -513,46 +519,35 @@ plan_wrapper(struct hr_journal *j, PyObject *type, PyObject *name,
              PyObject *old, PyObject *value, const char *const *parts,
              int count)
 {
+    PyObject *from[3] = {NULL, NULL, NULL}, *to[3] = {NULL, NULL, NULL};
+    int same = 1, fits = 1, status = 0;
+    for (int i = 0; status == 0 && i < count; i++) {
+        /* Attributes of CPython's own types: only memory can be missing. */
+        from[i] = PyObject_GetAttrString(old, parts[i]);
+        to[i] = from[i] ? PyObject_GetAttrString(value, parts[i]) : NULL;
+        if (to[i] == NULL) {
+            status = -1;
+            break;
+        }
+        same &= from[i] == to[i];
+        fits &= from[i] == to[i] ||
+                (PyFunction_Check(from[i]) && PyFunction_Check(to[i]) &&
+                 is_member(type, name, from[i]));
+    }
     /* Other objects with the same functions: it is the wrapper that differs.
      */
-    int same = 1;
-    for (int i = 0; i < count; i++) {
-        PyObject *a = PyObject_GetAttrString(old, parts[i]);
-        PyObject *b = PyObject_GetAttrString(value, parts[i]);
-        same &= a == b;
-        Py_XDECREF(a);
-        Py_XDECREF(b);
-    }
-    PyErr_Clear();
-    if (same) {
-        return 0;
-    }
-    /* Two passes: all parts must be functions on both sides, or absent on
-     * both, before any is planned. */
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < count; i++) {
-            PyObject *a = PyObject_GetAttrString(old, parts[i]);
-            PyObject *b = PyObject_GetAttrString(value, parts[i]);
-            int both = a != NULL && b != NULL && PyFunction_Check(a) &&
-                       PyFunction_Check(b) && is_member(type, name, a);
-            int none = (a == Py_None && b == Py_None) || (a == b && a != NULL);
-            both = both && !none;
-            int status = 0;
-            if (pass == 1 && both) {
-                status = hr_journal_add(j, HR_PLACE_FUNCTION, a, NULL, b);
-            }
-            Py_XDECREF(a);
-            Py_XDECREF(b);
-            if (status < 0) {
-                return -1;
-            }
-            if (!both && !none) {
-                PyErr_Clear();
-                return 0;
-            }
+    int merges = status == 0 && fits && !same;
+    for (int i = 0; status == 0 && merges && i < count; i++) {
+        if (from[i] != to[i]) {
+            status =
+                hr_journal_add(j, HR_PLACE_FUNCTION, from[i], NULL, to[i]);
         }
     }
-    return 1;
+    for (int i = 0; i < count; i++) {
+        Py_XDECREF(from[i]);
+        Py_XDECREF(to[i]);
+    }
+    return status < 0 ? -1 : merges;
 }
 
 int

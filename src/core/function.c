@@ -548,13 +548,17 @@ call_maker(struct hr_state *st, const char *kind, PyObject *target)
         Py_XDECREF(code);
         if (done == NULL) {
             Py_XDECREF(globals);
+            if (!PyErr_Occurred()) {
+                PyErr_NoMemory(); /* the compiler does not always say so */
+            }
             return NULL;
         }
         Py_DECREF(done);
         st->trampolines = globals;
     }
     PyObject *maker = PyDict_GetItemString(st->trampolines, kind);
-    return PyObject_CallFunctionObjArgs(maker, target, NULL);
+    return maker == NULL ? PyErr_NoMemory()
+                         : PyObject_CallFunctionObjArgs(maker, target, NULL);
 }
 
 PyObject *

@@ -146,9 +146,13 @@ exchange_journals(struct hr_journal *old, struct hr_journal *new)
         return -1;
     }
     if (new != NULL && hr_journal_swap(new) < 0) {
+        /* A swap takes a pending exception for its own. */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
         if (old != NULL && hr_journal_swap(old) < 0) {
             PyErr_WriteUnraisable(NULL);
         }
+        PyErr_Restore(type, value, traceback);
         return -1;
     }
     return 0;

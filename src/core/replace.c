@@ -182,6 +182,7 @@ plan_class_attribute(struct request *r, struct hr_journal *j,
     return status;
 }
 
+/* 1 when the first parameter is `self`; -1 with an exception. */
 static int
 takes_self(PyObject *function)
 {
@@ -190,11 +191,13 @@ takes_self(PyObject *function)
     }
     PyObject *code = ((PyFunctionObject *)function)->func_code;
     PyObject *names = PyObject_GetAttrString(code, "co_varnames");
-    int takes = names != NULL && ((PyCodeObject *)code)->co_argcount > 0 &&
+    if (names == NULL) {
+        return -1;
+    }
+    int takes = ((PyCodeObject *)code)->co_argcount > 0 &&
                 PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0),
                                                  "self") == 0;
-    Py_XDECREF(names);
-    PyErr_Clear();
+    Py_DECREF(names);
     return takes;
 }
 
@@ -205,6 +208,9 @@ plan_instance(struct request *r, struct hr_journal *j, PyObject *dict,
               PyObject **original)
 {
     int with_self = takes_self(r->after);
+    if (with_self < 0) {
+        return -1;
+    }
     PyObject *value =
         with_self ? PyMethod_New(r->after, r->owner) : Py_NewRef(r->after);
     PyObject *adapter = NULL;
@@ -536,6 +542,9 @@ done:
     Py_XDECREF(r.before);
     Py_XDECREF(r.name);
     Py_XDECREF(r.raw);
+    if (p == NULL && !PyErr_Occurred()) {
+        PyErr_NoMemory(); /* CPython loses it here and there */
+    }
     return (PyObject *)p;
 }
 
