@@ -196,7 +196,7 @@ def revision_body(r, reason):
             found.append(f'<div class="hr-path">{esc(names([path], r.live))}</div>')
             found.append(diff(old, new))
     newer = undoable(hot_reload.revisions(), r)
-    if r.ok and not r.undone:
+    if newer and newer[0].id == r.id:
         more = f" and the {len(newer) - 1} newer" if len(newer) > 1 else ""
         ask = f"Take back revision {r.id}{more}?"
         key = f"{r.id}-{newer[-1].id}"
@@ -247,7 +247,11 @@ def plot(record):
         f'<div style="bottom:{part * 50}%"><span>{top * part / 2:g} ms</span></div>'
         for part in (0, 1, 2)
     )
-    legend = "".join(f'<span><i class="hr-{p}"></i>{p}</span>' for p in PARTS)
+    medians = [sorted(part)[len(saves) // 2] for part in zip(*(p for _, p in saves))]
+    legend = "".join(
+        f'<span><i class="hr-{part}"></i>{part} {number:.3f}</span>'
+        for part, number in zip(PARTS, medians)
+    )
     text = f"{len(saves)} saves: median {middle:.2f} ms, longest {most:.2f} ms"
     return [
         [

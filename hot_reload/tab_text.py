@@ -72,6 +72,8 @@ def failure(r, reason):
         kind = "last" if number == len(lines) - 1 else ""
         if own and number in (own[-1], own[-1] + 1):
             kind = "here"
+        if own and number == own[-1] + 2 and not line.strip(" ~^"):
+            kind = "here"
         line = esc(line)
         shown.append(f'<span class="hr-{kind}">{line}</span>' if kind else line)
     text = "\n".join(shown)

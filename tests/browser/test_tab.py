@@ -205,7 +205,7 @@ def test_failed_live_file(tab):
     expect(row).to_contain_text("failed")
     expect(row).to_contain_text("its last working version is in effect")
     here = row.locator(".hr-here").all_text_contents()
-    assert here == ['  File "fails.py", line 3, in divide', "    return secret / x"]
+    assert here[:2] == ['  File "fails.py", line 3, in divide', "    return secret / x"]
     expect(row.locator(".hr-last")).to_contain_text("ZeroDivisionError: ")
     expect(tab.row("revisions", "fails.py").first).to_contain_text("ZeroDivisionError")
 
@@ -461,8 +461,8 @@ def test_pictures(check, browser):
         tab = Tab(demo, page).open("/?__theme=light")
         demo.save(check.LIVE_FILE % "once", "shout.py")
         text = (tab.modules / "chat.py").read_text(encoding="utf-8")
-        for number in range(40):
-            tab.save("chat.py", text.replace("margin:.5em", f"margin:.{number + 1}em"))
+        for number in (*range(40), 5):
+            tab.save("chat.py", text.replace("margin:.5em", f"margin:.{number}em"))
             page.wait_for_timeout(120)
         old, new = '"" if shared.model_loads == 1 else "s"', "plural_of(shared)"
         more = 'def plural_of(state):\n    return "s" * (state.model_loads != 1)\n\n\n'
@@ -474,7 +474,9 @@ def test_pictures(check, browser):
         tab.row("revisions", chat).first.locator("summary").click()
         expect(tab(".hr-diff")).to_be_visible()
         style = '[data-list="revisions"] { max-height: 520px !important }'
-        page.add_style_tag(content=style + "footer, #hr-toasts { display: none }")
+        page.add_style_tag(
+            content=style + "footer, #hr-toasts { display: none !important }"
+        )
         for theme in "light", "dark":
             dark = "true" if theme == "dark" else "false"
             page.evaluate(f"document.body.classList.toggle('dark', {dark})")
