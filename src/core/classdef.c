@@ -384,17 +384,20 @@ static int
 plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
                 const struct hr_block *old, const struct hr_block *new)
 {
-    struct hr_blocks old_members = {0}, new_members = {0};
-    struct hr_lex_error error;
+    const struct hr_members *members = hr_text_members(outer->u, old, new);
     struct hr_scope s = {.u = outer->u, .type = type};
     int status = -1;
+    if (members == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
     s.live = hr_compat_type_dict((PyTypeObject *)type);
     s.prefix = ((PyHeapTypeObject *)type)->ht_qualname;
     memcpy(s.classes, outer->classes, sizeof s.classes);
     s.depth = outer->depth;
     s.old_text = outer->old_text;
-    s.old = &old_members;
-    s.new = &new_members;
+    s.old = &members->old;
+    s.new = &members->new;
     PyObject *plain =
         PyUnicode_DecodeUTF8(outer->u->text + new->name, new->name_len, NULL);
     if (plain == NULL || s.depth == HR_MAX_DEPTH) {
@@ -402,14 +405,6 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         return PyErr_Occurred() ? -1 : hr_scope_run(outer, new);
     }
     s.classes[s.depth++] = plain;
-    size_t old_size = outer->u->source->size;
-    if (hr_lex_members(outer->old_text, old_size, old, &old_members, &error) ==
-            HR_LEX_NO_MEMORY ||
-        hr_lex_members(outer->u->text, outer->u->size, new, &new_members,
-                       &error) == HR_LEX_NO_MEMORY) {
-        PyErr_NoMemory();
-        goto done;
-    }
     if (hr_diff_blocks(s.old_text, s.old, outer->u->text, s.new, &s.diff) <
         0) {
         goto done;
@@ -425,8 +420,6 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
     }
 done:
     hr_diff_clear(&s.diff);
-    hr_blocks_clear(&old_members);
-    hr_blocks_clear(&new_members);
     Py_XDECREF(s.ns);
     Py_XDECREF(s.before);
     Py_DECREF(plain);

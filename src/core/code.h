@@ -26,11 +26,13 @@ struct hr_source {
     char *name; /* owned: of the module it was found for */
     char *text; /* owned: what runs now */
     size_t size;
-    struct hr_blocks blocks; /* of text */
-    uint64_t file_hash;      /* of the file's bytes */
-    int doubt;               /* the live code was not made from this text */
-    int partial;             /* the text cannot be split */
-    PyObject *modules;       /* owned: names in sys.modules, or NULL */
+    struct hr_blocks blocks;  /* of text */
+    uint64_t file_hash;       /* of the file's bytes */
+    int doubt;                /* the live code was not made from this text */
+    int partial;              /* the text cannot be split */
+    PyObject *modules;        /* owned: names in sys.modules, or NULL */
+    struct hr_blocks members; /* of the class that changed last, if any */
+    uint32_t members_of;      /* where that class starts */
     struct hr_reading reading;
 };
 
@@ -70,6 +72,7 @@ PyObject *hr_source_find_spec(struct hr_state *st, PyObject *name,
  */
 
 struct hr_file;
+struct hr_unit;
 
 void hr_text_init(struct hr_state *st);
 /* The followed file of a path, or NULL: with the GIL or the texts' lock. */
@@ -87,6 +90,14 @@ int hr_text_take(struct hr_state *st, struct hr_source *s, uint64_t hash,
 /* The same for a text that is in `f` already. */
 enum hr_lex_status hr_text_split(struct hr_source *s, struct hr_file *f,
                                  struct hr_lex_error *error);
+/* The members of a class before and after, split once for each plan; NULL
+ * without memory. */
+const struct hr_members *hr_text_members(struct hr_unit *u,
+                                         const struct hr_block *old,
+                                         const struct hr_block *new);
+void hr_text_free_members(struct hr_unit *u);
+/* The new text runs now: its members are worth keeping. */
+void hr_text_keep_members(struct hr_unit *u);
 /* What runs now; takes text and blocks. */
 void hr_text_set(struct hr_state *st, struct hr_source *s, char *text,
                  size_t size, struct hr_blocks *blocks);
@@ -104,15 +115,24 @@ struct hr_unit {
     const char *text;         /* new text, borrowed from the file below */
     size_t size;
     const struct hr_blocks *blocks;
-    PyObject *module, *dict;   /* owned */
-    PyObject *name, *filename; /* owned */
-    PyObject *shadow;          /* owned: globals while evaluating */
-    PyObject *before;          /* owned: copy of the shadow at the start */
-    PyObject *changed;         /* owned: {name: (old, new)}, ... for none */
-    PyObject *removed;         /* owned: list of names that are gone */
-    int error_line;            /* of the block that failed */
-    int future;                /* compiler flags of its __future__ imports */
-    int evaluates;             /* something but plain functions must run */
+    PyObject *module, *dict;    /* owned */
+    PyObject *name, *filename;  /* owned */
+    PyObject *shadow;           /* owned: globals while evaluating */
+    PyObject *before;           /* owned: copy of the shadow at the start */
+    PyObject *changed;          /* owned: {name: (old, new)}, ... for none */
+    PyObject *removed;          /* owned: list of names that are gone */
+    int error_line;             /* of the block that failed */
+    int future;                 /* compiler flags of its __future__ imports */
+    int evaluates;              /* something but plain functions must run */
+    struct hr_members *members; /* owned: of the classes that changed */
+};
+
+/* The members of a class, in the old text and in the new one. */
+struct hr_members {
+    struct hr_members *next;
+    uint32_t old_start, new_start; /* of the class */
+    struct hr_blocks old, new;
+    enum hr_lex_status status;
 };
 
 /* One saved file of a batch. */

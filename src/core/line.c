@@ -7,43 +7,47 @@
  */
 #include "scope.h"
 
+static int
+compare_moves(const void *a, const void *b)
+{
+    return ((const struct hr_move *)a)->first -
+           ((const struct hr_move *)b)->first;
+}
+
 /* The moved members of a class that changed.  Owned, never NULL but without
  * memory. */
 struct hr_move *
 hr_line_members(struct hr_unit *u, const struct hr_block *old,
                 const struct hr_block *new, size_t *count)
 {
-    struct hr_blocks a = {0}, b = {0};
-    struct hr_lex_error error;
+    const struct hr_members *m = hr_text_members(u, old, new);
     struct hr_diff d = {0};
     struct hr_move *moves = NULL;
     *count = 0;
-    if (hr_lex_members(u->source->text, u->source->size, old, &a, &error) !=
-            HR_LEX_NO_MEMORY &&
-        hr_lex_members(u->text, u->size, new, &b, &error) !=
-            HR_LEX_NO_MEMORY &&
-        hr_diff_blocks(u->source->text, &a, u->text, &b, &d) == 0) {
-        moves = PyMem_Calloc(b.count + 2, sizeof *moves);
+    if (m != NULL &&
+        hr_diff_blocks(u->source->text, &m->old, u->text, &m->new, &d) == 0) {
+        moves = PyMem_Calloc(m->new.count + 2, sizeof *moves);
     }
     /* The class statement itself, for its __firstlineno__. */
     if (moves != NULL && old->line != new->line) {
         moves[(*count)++] = (struct hr_move){(int)old->line, (int)old->line,
                                              (int)new->line - (int)old->line};
     }
-    for (size_t i = 0; moves != NULL && i < a.count; i++) {
-        for (size_t k = 0; k < b.count; k++) {
-            if (d.match[k] == (int)i &&
-                a.items[i].raw_hash == b.items[k].raw_hash &&
-                a.items[i].line != b.items[k].line) {
-                moves[(*count)++] = (struct hr_move){
-                    (int)a.items[i].line, (int)a.items[i].end_line,
-                    (int)b.items[k].line - (int)a.items[i].line};
-            }
+    size_t first = *count;
+    for (size_t k = 0; moves != NULL && k < m->new.count; k++) {
+        const struct hr_block *b = &m->new.items[k];
+        const struct hr_block *a =
+            d.match[k] >= 0 ? &m->old.items[d.match[k]] : NULL;
+        if (a != NULL && a->raw_hash == b->raw_hash && a->line != b->line) {
+            moves[(*count)++] = (struct hr_move){
+                (int)a->line, (int)a->end_line, (int)b->line - (int)a->line};
         }
     }
+    /* Ascending; they are, but for members that changed places. */
+    if (moves != NULL && *count > first) {
+        qsort(moves + first, *count - first, sizeof *moves, compare_moves);
+    }
     hr_diff_clear(&d);
-    hr_blocks_clear(&a);
-    hr_blocks_clear(&b);
     return moves;
 }
 

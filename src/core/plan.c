@@ -322,6 +322,7 @@ clear_unit(struct hr_unit *u)
     Py_XDECREF(u->before);
     Py_XDECREF(u->changed);
     Py_XDECREF(u->removed);
+    hr_text_free_members(u);
 }
 
 /* Does the text import the other's module?  By its last name: a guess is
@@ -410,23 +411,19 @@ is_plain(struct hr_scope *s)
         if (b->kind == HR_BLOCK_CLASS && k >= 0 &&
             s->old->items[k].kind == HR_BLOCK_CLASS &&
             s->old->items[k].head_hash == b->head_hash && !b->body_inline) {
-            struct hr_blocks old = {0}, new = {0};
-            struct hr_lex_error error;
+            const struct hr_members *m =
+                hr_text_members(s->u, &s->old->items[k], b);
             struct hr_scope inner = {.u = s->u, .depth = s->depth + 1};
             inner.old_text = s->old_text;
-            inner.old = &old;
-            inner.new = &new;
-            int plain =
-                hr_lex_members(s->old_text, s->u->source->size,
-                               &s->old->items[k], &old, &error) == HR_LEX_OK &&
-                hr_lex_members(s->u->text, s->u->size, b, &new, &error) ==
-                    HR_LEX_OK &&
-                hr_diff_blocks(s->old_text, &old, s->u->text, &new,
-                               &inner.diff) == 0 &&
-                is_plain(&inner);
+            int plain = m != NULL && m->status == HR_LEX_OK;
+            if (plain) {
+                inner.old = &m->old;
+                inner.new = &m->new;
+                plain = hr_diff_blocks(s->old_text, &m->old, s->u->text,
+                                       &m->new, &inner.diff) == 0 &&
+                        is_plain(&inner);
+            }
             hr_diff_clear(&inner.diff);
-            hr_blocks_clear(&old);
-            hr_blocks_clear(&new);
             PyErr_Clear();
             if (plain) {
                 continue;
@@ -796,6 +793,9 @@ finish(struct hr_plan *p)
             f->source->doubt = 0;
             f->text = NULL;
         }
+    }
+    for (size_t i = 0; i < p->unit_count; i++) {
+        hr_text_keep_members(&p->units[i]);
     }
     refresh_linecache(p);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->after); i++) {

@@ -101,6 +101,7 @@ hr_text_free_all(struct hr_state *st)
         struct hr_source *s = st->sources;
         st->sources = s->next;
         clear_reading(s);
+        hr_blocks_clear(&s->members);
         hr_blocks_clear(&s->blocks);
         free(s->text);
         free(s->path);
@@ -114,6 +115,18 @@ hr_text_free_all(struct hr_state *st)
     pthread_mutex_unlock(&st->texts);
 }
 
+/* They stay for long: without the room for more. */
+static void
+trim(struct hr_blocks *blocks)
+{
+    size_t size = blocks->count * sizeof *blocks->items;
+    void *items = size > 0 ? realloc(blocks->items, size) : NULL;
+    if (items != NULL) {
+        blocks->items = items;
+        blocks->capacity = blocks->count;
+    }
+}
+
 void
 hr_text_set(struct hr_state *st, struct hr_source *s, char *text, size_t size,
             struct hr_blocks *blocks)
@@ -121,9 +134,11 @@ hr_text_set(struct hr_state *st, struct hr_source *s, char *text, size_t size,
     pthread_mutex_lock(&st->texts);
     free(s->text);
     hr_blocks_clear(&s->blocks);
+    hr_blocks_clear(&s->members);
     s->text = text;
     s->size = size;
     s->blocks = *blocks;
+    trim(&s->blocks);
     s->partial = 0;
     clear_reading(s); /* it was compared with the text before */
     pthread_mutex_unlock(&st->texts);
@@ -279,4 +294,86 @@ hr_text_split(struct hr_source *s, struct hr_file *f,
               struct hr_lex_error *error)
 {
     return split(s, f->text, f->size, &f->blocks, error);
+}
+
+/* -- Members of classes --------------------------------------------------- */
+
+static int
+copy_blocks(struct hr_blocks *to, const struct hr_blocks *from)
+{
+    size_t size = from->count * sizeof *from->items;
+    to->items = malloc(size);
+    if (to->items == NULL) {
+        return -1;
+    }
+    memcpy(to->items, from->items, size);
+    to->count = to->capacity = from->count;
+    return 0;
+}
+
+const struct hr_members *
+hr_text_members(struct hr_unit *u, const struct hr_block *old,
+                const struct hr_block *new)
+{
+    struct hr_source *s = u->source;
+    struct hr_lex_error error;
+    struct hr_members *m = u->members;
+    while (m != NULL &&
+           (m->old_start != old->start || m->new_start != new->start)) {
+        m = m->next;
+    }
+    if (m != NULL) {
+        return m;
+    }
+    m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        return NULL;
+    }
+    m->old_start = old->start;
+    m->new_start = new->start;
+    if (s->members.count > 0 && s->members_of == old->start) {
+        m->status =
+            copy_blocks(&m->old, &s->members) < 0 ? HR_LEX_NO_MEMORY : 0;
+    }
+    else {
+        m->status = hr_lex_members(s->text, s->size, old, &m->old, &error);
+    }
+    if (m->status == HR_LEX_OK) {
+        m->status = hr_lex_remembers(s->text, old, &m->old, u->text, u->size,
+                                     new, &m->new, &error);
+    }
+    else if (m->status != HR_LEX_NO_MEMORY &&
+             hr_lex_members(u->text, u->size, new, &m->new, &error) ==
+                 HR_LEX_NO_MEMORY) {
+        m->status = HR_LEX_NO_MEMORY;
+    }
+    m->next = u->members;
+    u->members = m;
+    return m->status == HR_LEX_NO_MEMORY ? NULL : m;
+}
+
+void
+hr_text_free_members(struct hr_unit *u)
+{
+    while (u->members != NULL) {
+        struct hr_members *m = u->members;
+        u->members = m->next;
+        hr_blocks_clear(&m->old);
+        hr_blocks_clear(&m->new);
+        free(m);
+    }
+}
+
+void
+hr_text_keep_members(struct hr_unit *u)
+{
+    struct hr_source *s = u->source;
+    if (u->members != NULL && u->members->status == HR_LEX_OK &&
+        s->text == u->text) {
+        hr_blocks_clear(&s->members);
+        s->members = u->members->new;
+        s->members_of = u->members->new_start;
+        trim(&s->members);
+        memset(&u->members->new, 0, sizeof u->members->new);
+    }
 }

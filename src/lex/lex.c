@@ -171,33 +171,45 @@ count_before(const struct hr_blocks *old, size_t changed)
     return low;
 }
 
-/* The old blocks from g->old_next on, moved to where they are now. */
-static enum hr_lex_status
-append_moved(struct hr_grouping *g)
+/* Append old blocks, moved by so many bytes and lines (modulo 2^32). */
+static int
+append_moved(struct hr_blocks *blocks, const struct hr_block *from,
+             size_t count, uint32_t shift, uint32_t lines)
 {
-    const struct hr_block *from = g->old->items + g->old_next;
-    size_t count = g->old->count - g->old_next;
-    uint32_t lines = g->joined_line - from->line;
     struct hr_block *block;
 
-    if (hr_block_append(g->blocks, from, count) < 0) {
-        return hr_block_fail(g, HR_LEX_NO_MEMORY, g->joined_line);
+    if (hr_block_append(blocks, from, count) < 0) {
+        return -1;
     }
-    block = g->blocks->items + g->blocks->count - count;
+    block = blocks->items + blocks->count - count;
     for (; count > 0; count--, block++) {
-        block->start += g->shift;
-        block->end += g->shift;
-        block->head_end += g->shift;
+        block->start += shift;
+        block->end += shift;
+        block->head_end += shift;
         block->line += lines;
         block->end_line += lines;
         block->def_line += lines;
         if (block->name_len > 0) {
-            block->name += g->shift;
+            block->name += shift;
         }
         if (block->body > 0) {
-            block->body += g->shift;
+            block->body += shift;
             block->body_line += lines;
         }
+    }
+    return 0;
+}
+
+/* The old blocks from g->old_next on, where they are now. */
+static enum hr_lex_status
+append_tail(struct hr_grouping *g)
+{
+    const struct hr_block *from = g->old->items + g->old_next;
+    uint32_t lines = g->joined_line - from->line;
+
+    if (append_moved(g->blocks, from, g->old->count - g->old_next, g->shift,
+                     lines) < 0) {
+        return hr_block_fail(g, HR_LEX_NO_MEMORY, g->joined_line);
     }
     return HR_LEX_OK;
 }
@@ -249,7 +261,7 @@ hr_lex_resplit(const char *old_text, size_t old_size,
     status = hr_block_group(&g, 0);
     if (status == HR_LEX_OK && g.joined) {
         kept->tail = old->count - g.old_next;
-        status = append_moved(&g);
+        status = append_tail(&g);
     }
     return report(&g, status, error);
 }
@@ -292,6 +304,51 @@ hr_lex_members(const char *text, size_t size, const struct hr_block *block,
     g.scan.midline = block->body_inline;
     g.in_match = is_match(text, block);
     return report(&g, hr_block_group(&g, block->body_inline), error);
+}
+
+enum hr_lex_status
+hr_lex_remembers(const char *old_text, const struct hr_block *old_block,
+                 const struct hr_blocks *old, const char *text, size_t size,
+                 const struct hr_block *block, struct hr_blocks *members,
+                 struct hr_lex_error *error)
+{
+    struct hr_grouping g = {.blocks = members, .old = old};
+    const char *a = old_text + old_block->start, *b = text + block->start;
+    uint32_t n = old_block->end - old_block->start;
+    uint32_t m = block->end - block->start;
+    uint32_t shift = block->start - old_block->start;
+    uint32_t lines = block->line - old_block->line;
+    uint32_t limit = n < m ? n : m, head, tail;
+    size_t first;
+    enum hr_lex_status status;
+
+    head = (uint32_t)common_head(a, b, limit);
+    first = count_before(old, old_block->start + head);
+    if (block->kind != HR_BLOCK_CLASS || block->body_inline ||
+        old_block->body_inline || first == 0 || block->end > size ||
+        block->body != old_block->body + shift) {
+        return hr_lex_members(text, size, block, members, error);
+    }
+    members->count = 0;
+    tail = (uint32_t)common_tail(a + n, b + m, limit - head);
+    /* The last one before the change may go on in what was changed. */
+    first--;
+    if (append_moved(members, old->items, first, shift, lines) < 0) {
+        status = hr_block_fail(&g, HR_LEX_NO_MEMORY, block->line);
+        return report(&g, status, error);
+    }
+    g.scan.text = (const uint8_t *)text;
+    g.scan.at = g.scan.text + (uint32_t)(old->items[first].start + shift);
+    g.scan.end = g.scan.text + block->end;
+    g.scan.line = old->items[first].line + lines;
+    g.old_next = first;
+    g.shift = block->end - old_block->end;
+    g.join_from = block->end - tail;
+    status = hr_block_group(&g, 0);
+    if (status == HR_LEX_OK && g.joined) {
+        status = append_tail(&g);
+    }
+    return report(&g, status, error);
 }
 
 /* --- encoding and messages ------------------------------------------------

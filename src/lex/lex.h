@@ -128,6 +128,16 @@ enum hr_lex_status hr_lex_members(const char *text, size_t size,
                                   struct hr_blocks *members,
                                   struct hr_lex_error *error);
 
+/* The same for a class that differs from one whose members are known: only
+ * what lies around the changed bytes is scanned. */
+enum hr_lex_status hr_lex_remembers(const char *old_text,
+                                    const struct hr_block *old_block,
+                                    const struct hr_blocks *old,
+                                    const char *text, size_t size,
+                                    const struct hr_block *block,
+                                    struct hr_blocks *members,
+                                    struct hr_lex_error *error);
+
 void hr_blocks_clear(struct hr_blocks *blocks);
 
 /* The encoding that PEP 263 names in the first two lines, or "utf-8".  name

@@ -14,7 +14,7 @@
  *
  * Built as a shared object (-shared), lex_dump_text() gives the same for a
  * text in memory, and lex_resplit() compares hr_lex_resplit() with
- * hr_lex_split().
+ * hr_lex_split(), and hr_lex_remembers() with hr_lex_members().
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,6 +90,41 @@ same_block(const struct hr_block *a, const struct hr_block *b)
            a->head_hash == b->head_hash && a->raw_hash == b->raw_hash;
 }
 
+static int
+same_blocks(const struct hr_blocks *a, const struct hr_blocks *b)
+{
+    int same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = same_block(&a->items[i], &b->items[i]);
+    }
+    return same;
+}
+
+/* Are the members of this class, from those it had, what splitting gives? */
+static int
+same_members(const char *old_text, size_t old_size,
+             const struct hr_block *old_block, const char *text, size_t size,
+             const struct hr_block *block)
+{
+    struct hr_blocks old = {0}, again = {0}, afresh = {0};
+    struct hr_lex_error error, other;
+    int same = 1;
+
+    if (hr_lex_members(old_text, old_size, old_block, &old, &error) ==
+        HR_LEX_OK) {
+        hr_lex_remembers(old_text, old_block, &old, text, size, block, &again,
+                         &error);
+        hr_lex_members(text, size, block, &afresh, &other);
+        same = error.status == other.status && error.line == other.line &&
+               same_blocks(&again, &afresh);
+    }
+    hr_blocks_clear(&old);
+    hr_blocks_clear(&again);
+    hr_blocks_clear(&afresh);
+    return same;
+}
+
 /* Split `old`, then `text` from it.  Returns how many blocks were not kept, or
  * -1 when the result is not what splitting `text` gives, -2 when `old` cannot
  * be split. */
@@ -108,12 +143,17 @@ lex_resplit(const char *old_text, size_t old_size, const char *text,
         hr_lex_split(text, size, &afresh, &other);
         result = (long)again.count - (long)kept.head - (long)kept.tail;
         if (error.status != other.status || error.line != other.line ||
-            again.count != afresh.count || result < 0) {
+            !same_blocks(&again, &afresh) || result < 0) {
             result = -1;
         }
         for (size_t i = 0; result >= 0 && i < again.count; i++) {
-            if (!same_block(&again.items[i], &afresh.items[i])) {
-                result = -1;
+            for (size_t k = 0; k < old.count; k++) {
+                if (again.items[i].kind == HR_BLOCK_CLASS &&
+                    old.items[k].kind == HR_BLOCK_CLASS &&
+                    !same_members(old_text, old_size, &old.items[k], text,
+                                  size, &again.items[i])) {
+                    result = -1;
+                }
             }
         }
     }
