@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BUILD ?= build
 
 CORE := $(wildcard src/*/*.c src/*/*.h) meson.build meson.options pyproject.toml
-PACKAGE := $(wildcard hot_reload/*.py)
+PACKAGE := $(wildcard hot_reload/*.py hot_reload/tab.*)
 STAMP := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 

@@ -3,23 +3,24 @@
   if (window.hotReload) window.hotReload.stop();
   const config = window.gradio_config || {};
   const folder = new URL(config.root || ".", location.href).pathname;
-  const api = folder.replace(/\/+$/, "") + (config.api_prefix || "") + "/run/hot_reload";
+  const api = folder.replace(/\/+$/, "");
+  const prefixes = [config.api_prefix || "", "/gradio_api"];
   const session = Math.random().toString(36).slice(2);
   const over = new AbortController();
-  let frame = null, mark = null, last = null, asked = 0, busy = 0, lost = 0;
+  let frame = null, mark = null, last = null, asked = 0, polls = false, lost = 0;
 
   const ask = async (request) => {
-    busy++;
     asked = Date.now();
     const about = frame;
     try {
       const body = JSON.stringify({ ...request, mark: about === frame ? mark : null });
-      const response = await fetch(api, {
+      const response = await fetch(`${api}${prefixes[0]}/run/hot_reload`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ data: [body], session_hash: session }),
         signal: over.signal,
       });
+      if (response.status === 404) prefixes.reverse();
       if (!response.ok) throw new Error(`the webui answers ${response.status}`);
       const reply = JSON.parse((await response.json()).data[0]);
       if (lost > 2) toast("The webui answers again.");
@@ -29,8 +30,6 @@
     } catch (error) {
       if (!over.signal.aborted && ++lost === 3) toast(`No answer: ${error.message}`, true);
       return {};
-    } finally {
-      busy--;
     }
   };
 
@@ -116,10 +115,13 @@
 
   const act = async (element) => {
     const { do: name, key, ask: question } = element.dataset;
+    const list = element.closest("[data-list]");
+    if (element.dataset.busy) return;
     if (question && !(await confirmed(question))) return element.focus();
-    element.disabled = true;
+    element.dataset.busy = "yes";
     const reply = await ask({ do: name, key });
-    element.disabled = false;
+    delete element.dataset.busy;
+    if (document.activeElement === document.body) (list.querySelector("button") || list).focus();
     if (!reply.failed && reply.mark) return;
     const row = element.closest("[data-row]"); // draw it again, as it is
     if (row) row.html = mark = null;
@@ -140,11 +142,14 @@
     read(event.target);
   });
 
-  const look = () => {
+  const look = async () => {
     const now = document.getElementById("hot-reload");
     if (now !== frame) [frame, mark] = [now, null];
     const seen = frame && !document.hidden && frame.getClientRects().length;
-    if (seen && !busy && Date.now() - asked >= (lost > 2 ? 3000 : 1000)) ask({});
+    if (!seen || polls || Date.now() - asked < (lost > 2 ? 3000 : 1000)) return;
+    polls = true;
+    await ask({});
+    polls = false;
   };
   const timer = setInterval(look, 200);
   window.hotReload = {

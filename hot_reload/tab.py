@@ -35,12 +35,12 @@ def frame():
     css = Path(__file__).with_name("tab.css").read_text(encoding="utf-8")
     sections = "".join(
         f'<section aria-label="{title}"><h3>{title}</h3>'
-        f'<div data-list="{name}"></div></section>'
+        f'<div data-list="{name}" tabindex="-1"></div></section>'
         for name, title in TITLES.items()
     )
     return (
-        f'<style>{css}</style><div id="hot-reload"><div data-list="head"></div>'
-        f"{sections}{DIALOG}</div>"
+        f'<style>{css}</style><div id="hot-reload">'
+        f'<div data-list="head" tabindex="-1"></div>{sections}{DIALOG}</div>'
     )
 
 

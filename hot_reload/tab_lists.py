@@ -249,7 +249,7 @@ def plot(record):
     )
     medians = [sorted(part)[len(saves) // 2] for part in zip(*(p for _, p in saves))]
     legend = "".join(
-        f'<span><i class="hr-{part}"></i>{part} {number:.3f}</span>'
+        f'<span><i class="hr-{part}"></i>{part} {number:.2g} ms</span>'
         for part, number in zip(PARTS, medians)
     )
     text = f"{len(saves)} saves: median {middle:.2f} ms, longest {most:.2f} ms"

@@ -220,6 +220,20 @@ def test_failed_live_file(tab):
     expect(tab("#hr-toasts")).to_contain_text("again.py ran")
 
 
+def test_a_long_run_does_not_hold_the_tab(tab):
+    row = tab.replaced("meanwhile")
+    tab.demo.save("import time\ntime.sleep(4)\n", "slow.py")
+    slow = tab.row("live", "slow.py")
+    expect(slow).to_contain_text("works", timeout=8000)
+    slow.get_by_role("button", name="Run again").click()
+    began = time.monotonic()
+    row.get_by_role("button", name="Restore").click()
+    expect(row).to_have_count(0, timeout=3000)
+    assert time.monotonic() - began < 3
+    expect(tab("#hr-toasts")).to_contain_text("slow.py ran", timeout=8000)
+    (tab.demo.live / "slow.py").unlink()
+
+
 def test_refused_source(tab):
     tab.module("refused")
     tab.save("refused.py", MODULE.replace("return x", "return x +"))
@@ -338,6 +352,8 @@ def test_keyboard(tab):
             break
     tab.page.keyboard.press("Enter")
     expect(row).to_have_count(0)
+    focused = "document.activeElement.closest('#hot-reload') !== null"
+    assert tab.page.evaluate(focused)
     summary = tab.row("revisions", "keys_live.py").locator("summary")
     summary.focus()
     tab.page.keyboard.press("Enter")
