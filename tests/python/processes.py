@@ -89,6 +89,7 @@ class World:
             "XDG_RUNTIME_DIR": str(self.runtime),
             "TMPDIR": str(self.runtime),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONWARNINGS": "ignore",
             "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         }
         self.env.pop("HOT_RELOAD_CONTROL", None)
@@ -149,11 +150,14 @@ class World:
         assert reply["ok"] is (status == 0), reply
         return reply["result"] if status == 0 else reply
 
-    def say(self, process, line="go"):
+    def say(self, process, line="go", with_log=False):
         """Send a line to a program; the line that it answers."""
         process.stdin.write(line + "\n")
         process.stdin.flush()
-        return process.stdout.readline().rstrip("\n")
+        while True:
+            answer = process.stdout.readline().rstrip("\n")
+            if with_log or not answer.startswith("[HotReload]: "):
+                return answer
 
     def close(self):
         for client in self.clients:

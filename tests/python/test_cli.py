@@ -393,7 +393,7 @@ def test_run_shows_the_saves_unless_the_program_has_logging(world):
         process, lines = run(world, world.write("app.py", head + PLAIN)), []
         save(world, "old", "new")
         while "new main" not in lines and len(lines) < 1000:
-            lines.append(world.say(process))
+            lines.append(world.say(process, with_log=True))
             time.sleep(0.01)
         save(world, "new", "old")
         process.stdin.close()
