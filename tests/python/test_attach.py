@@ -520,7 +520,7 @@ def test_engine_comes_from_the_attachers_folder(tmp_path, python):
         tmp_path,
         """
         import sys
-        def _attached(roots, ack):
+        def _attached(roots, ack, added_path=None):
             sys.stderr.write(repr(roots))
         """,
     )
@@ -535,7 +535,7 @@ def test_engine_answers_by_itself(tmp_path, python):
     folder = fake_engine(
         tmp_path,
         """
-        def _attached(roots, ack):
+        def _attached(roots, ack, added_path=None):
             with open(ack, "w") as file:
                 file.write("no room left\\n")
         """,
@@ -547,7 +547,7 @@ def test_engine_answers_by_itself(tmp_path, python):
 
 
 def test_engine_missing_or_for_another_version(tmp_path, python):
-    folder = fake_engine(tmp_path, "def _attached(roots, ack): pass")
+    folder = fake_engine(tmp_path, "def _attached(roots, ack, added_path=None): pass")
     with plain_target(python) as target:
         assert_status(attach(target.pid, text=None), ENGINE, "Install hot_reload")
         options = ("--python-path", folder, "--python-version", "3.2")
@@ -1057,7 +1057,7 @@ def test_another_mount_namespace(python):
 @as_root
 def test_folder_of_the_engine_that_the_target_does_not_see(python):
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    fake_engine(folder, "def _attached(roots, ack): pass")
+    fake_engine(folder, "def _attached(roots, ack, added_path=None): pass")
     try:
         with unshared("mount -t tmpfs none /tmp", python) as target:
             target.wait_ready()
