@@ -123,7 +123,7 @@ keep_if_wanted(struct nests *n, PyObject *o)
 {
     PyObject *code = ((PyFunctionObject *)o)->func_code;
     for (size_t i = 0; i < n->count; i++) {
-        if (n->items[i].old == code) {
+        if (n->items[i].old == code && !hr_function_is_holder(o)) {
             return PyList_Append(n->items[i].found, o);
         }
     }
@@ -382,6 +382,38 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
     return status;
 }
 
+/* What the batch itself has just made with an old decorator is in a holder of
+ * this journal: it takes the new code before it is in force. */
+static int
+renew_holders(struct nests *n, struct hr_journal *j, size_t count)
+{
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        PyObject *owner, *holder, *closure = NULL;
+        if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &holder)) {
+            continue;
+        }
+        PyFunctionObject *f = (PyFunctionObject *)holder;
+        for (size_t k = 0; status == 0 && k < n->count; k++) {
+            struct nest *nest = &n->items[k];
+            if (f->func_code != nest->old) {
+                continue;
+            }
+            PyObject *is = hr_code_constant_cells(nest->new_parent);
+            int known = is == NULL ? -1 : make_closure(nest, f, is, &closure);
+            if (known == 1) {
+                Py_XSETREF(f->func_closure, Py_XNewRef(closure));
+                hr_function_set_code(holder, nest->new);
+            }
+            status = known < 0 ? -1 : 0;
+            Py_CLEAR(closure);
+            Py_XDECREF(is);
+            break;
+        }
+    }
+    return status;
+}
+
 int
 hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
 {
@@ -395,6 +427,9 @@ hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
             PyObject *new = ((PyFunctionObject *)value)->func_code;
             status = pair_nested(&n, old, new, old, new);
         }
+    }
+    if (status == 0 && n.count > 0) {
+        status = renew_holders(&n, j, count);
     }
     if (status == 0 && n.count > 0) {
         status = search_heap(&n);
@@ -489,7 +524,7 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
         }
         PyObject *body = hr_plan_body(u->plan, o);
         PyObject *code = ((PyFunctionObject *)body)->func_code;
-        for (size_t k = 0; k < n.count; k++) {
+        for (size_t k = 0; k < n.count && !hr_function_is_holder(o); k++) {
             if (is_made_from(u, code, n.items[k].old)) {
                 if (PyList_Append(n.items[k].found, o) < 0) {
                     status = -1;

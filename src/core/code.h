@@ -160,6 +160,7 @@ struct hr_plan {
     struct hr_pair *pairs; /* owned: what stands for what */
     size_t pair_count;
     PyObject *after;   /* owned: called after the commit */
+    PyObject *made;    /* owned: ids of functions made while evaluating */
     PyObject *classes; /* owned: classes that change */
     PyObject *partial; /* owned: list of (code, sentence) */
     int gc_was_enabled, gc_paused, refused;

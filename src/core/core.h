@@ -100,6 +100,9 @@ int hr_function_prepare(PyObject *f, PyObject *holder);
 void hr_function_exchange(PyObject *f, PyObject *holder);
 /* Tell function watchers and audit hooks of a commit, after it. */
 void hr_function_notify(PyObject *f);
+/* A holder is only ever in a journal. */
+void hr_function_mark_holder(PyObject *holder);
+int hr_function_is_holder(PyObject *function);
 /* The code and dict of a holder, before it is used. */
 void hr_function_set_code(PyObject *holder, PyObject *code);
 void hr_function_share_dict(PyObject *holder, PyObject *f);

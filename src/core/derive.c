@@ -744,6 +744,13 @@ hr_derive_members(struct hr_scope *s)
     return status;
 }
 
+/* The size of the text that the unit's blocks are of. */
+static size_t
+planned_size(struct hr_unit *u)
+{
+    return u->text != NULL ? u->size : u->source->size;
+}
+
 /* A class whose members compute from a name of the module. */
 static int
 follow_class(struct work *w, struct item it, struct hr_unit *u,
@@ -752,14 +759,23 @@ follow_class(struct work *w, struct item it, struct hr_unit *u,
     struct hr_blocks members = {0};
     struct hr_lex_error error;
     struct hr_plan *p = w->p;
-    struct hr_scope s = {.u = u, .old_text = text, .depth = 1};
+    struct hr_unit v = *u;
+    struct hr_scope s = {.u = &v, .old_text = text, .depth = 1};
     PyObject *plain = PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
     PyObject *type = plain ? PyDict_GetItemWithError(u->dict, plain) : NULL;
     PyObject *work = PyList_New(0);
     int status = plain == NULL || work == NULL ? -1 : 0;
+    v.text = text;
+    v.evaluates = 1;
+    v.shadow = PyDict_Copy(u->dict); /* as the names will be */
+    if (v.shadow == NULL ||
+        hr_journal_update_dict(p->j, u->dict, v.shadow) < 0) {
+        status = -1;
+    }
     if (status < 0 || type == NULL || !hr_class_is_open(type) ||
-        Py_TYPE(type) != &PyType_Type || b->decorated || !u->evaluates ||
-        hr_lex_members(text, u->size, b, &members, &error) != HR_LEX_OK) {
+        Py_TYPE(type) != &PyType_Type || b->decorated ||
+        hr_lex_members(text, planned_size(u), b, &members, &error) !=
+            HR_LEX_OK) {
         goto done;
     }
     s.type = type;
@@ -797,6 +813,7 @@ done:
     hr_blocks_clear(&members);
     Py_XDECREF(s.ns);
     Py_XDECREF(s.before);
+    Py_XDECREF(v.shadow);
     Py_XDECREF(work);
     Py_XDECREF(plain);
     return status;

@@ -371,6 +371,11 @@ hr_evaluate_end(struct hr_plan *p)
                 struct hr_unit *u = unit_of_shadow(p, f->func_globals);
                 if (u != NULL) {
                     Py_SETREF(f->func_globals, Py_NewRef(u->dict));
+                    PyObject *id = PyLong_FromVoidPtr(o);
+                    if (id == NULL || PySet_Add(p->made, id) < 0) {
+                        status = -1;
+                    }
+                    Py_XDECREF(id);
                 }
             }
             else {

@@ -130,6 +130,35 @@ hr_function_share_dict(PyObject *holder, PyObject *f)
                Py_XNewRef(AS_FUNCTION(f)->func_dict));
 }
 
+/* Holders are known by their name, which is no part of a body: whoever
+ * searches the heap for live functions passes them over. */
+static PyObject *
+get_mark(void)
+{
+    return PyUnicode_InternFromString("<hot_reload holder>");
+}
+
+void
+hr_function_mark_holder(PyObject *holder)
+{
+    PyObject *mark = get_mark();
+    if (mark == NULL) {
+        PyErr_Clear(); /* it may be taken for a live one: no harm is done */
+        return;
+    }
+    Py_SETREF(AS_FUNCTION(holder)->func_name, mark);
+}
+
+int
+hr_function_is_holder(PyObject *function)
+{
+    PyObject *mark = get_mark();
+    int is = AS_FUNCTION(function)->func_name == mark;
+    Py_XDECREF(mark);
+    PyErr_Clear();
+    return is;
+}
+
 /* -- Exchange ------------------------------------------------------------- */
 
 void

@@ -63,8 +63,11 @@ hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
         j->swaps = swaps;
         j->capacity = capacity;
     }
-    if (place == HR_PLACE_FUNCTION && hr_function_prepare(owner, value) < 0) {
-        return -1;
+    if (place == HR_PLACE_FUNCTION) {
+        if (hr_function_prepare(owner, value) < 0) {
+            return -1;
+        }
+        hr_function_mark_holder(value);
     }
     struct hr_swap *s = &j->swaps[j->count++];
     s->place = place;

@@ -88,6 +88,16 @@ mark(struct walk *w, PyObject *o)
     return seen;
 }
 
+/* Did the commit give it other code, with the new lines? */
+static int
+has_new_code(struct walk *w, PyObject *f)
+{
+    PyObject *old = NULL; /* after the swap the holder has what was */
+    hr_journal_peek(w->but, HR_PLACE_FUNCTION, f, NULL, &old);
+    return old != NULL && ((PyFunctionObject *)old)->func_code !=
+                              ((PyFunctionObject *)f)->func_code;
+}
+
 static int visit(struct walk *w, PyObject *o, int depth);
 
 static int
@@ -104,8 +114,15 @@ visit_function(struct walk *w, PyObject *o, int depth)
         }
     }
     PyCodeObject *code = (PyCodeObject *)f->func_code;
+    PyObject *id = PyLong_FromVoidPtr(f);
+    int made = id == NULL ? -1 : PySet_Contains(w->u->plan->made, id);
+    Py_XDECREF(id);
+    if (made != 0) {
+        return made < 0 ? -1 : 0; /* it has its lines, and what it wraps */
+    }
+    /* Nested code moves with the function that it is nested in (closure.c). */
     if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
-        !hr_journal_has(w->but, HR_PLACE_FUNCTION, (PyObject *)f)) {
+        !(code->co_flags & CO_NESTED) && !has_new_code(w, (PyObject *)f)) {
         int delta = get_delta(w, code->co_firstlineno);
         if (delta != 0) {
             PyObject *moved = hr_code_move((PyObject *)code, delta);

@@ -913,6 +913,7 @@ clear_plan(struct hr_plan *p)
     hr_journal_free(p->st, p->j);
     Py_XDECREF(p->after);
     Py_XDECREF(p->classes);
+    Py_XDECREF(p->made);
     Py_XDECREF(p->partial);
 }
 
@@ -929,10 +930,11 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
     p.file_count = count;
     p.after = PyList_New(0);
     p.classes = PyList_New(0);
+    p.made = PySet_New(NULL);
     p.partial = PyList_New(0);
     p.j = hr_journal_new();
     if (p.files == NULL || p.after == NULL || p.classes == NULL ||
-        p.partial == NULL || p.j == NULL) {
+        p.made == NULL || p.partial == NULL || p.j == NULL) {
         PyErr_NoMemory();
         p.file_count = p.files == NULL ? 0 : count;
         goto done;

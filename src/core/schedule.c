@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define STUCK_S 1       /* a run longer than this may be interrupted */
+#define MAX_REFUSED 256 /* files that are tried again */
 #define TIME_LIMIT_S 10 /* for changed statements of sources */
 #define STUCK_POLL_MS 100
 #define JOIN_S 2           /* stop() waits this long for a stuck run */
@@ -68,6 +69,7 @@ struct hr_engine {
     int users, orphan;       /* calls in progress; stopped.  Under the GIL */
 
     struct hr_batch held;    /* sources that did not compile, for a moment */
+    int retry;               /* one of them is out of the way */
     struct hr_batch refused; /* those whose evaluation failed, the last time */
     int64_t held_until;
 
@@ -339,6 +341,24 @@ report(struct hr_state *st, hr_revision *r)
     return 0;
 }
 
+/* 1 when it was there. */
+static int
+forget_refused(struct hr_engine *e, const char *path)
+{
+    int found = 0;
+    for (size_t i = 0; i < e->refused.count; i++) {
+        struct hr_change *c = &e->refused.changes[i];
+        if (strcmp(c->path, path) == 0) {
+            free(c->path);
+            free(c->text);
+            *c = e->refused.changes[--e->refused.count];
+            i--;
+            found = 1;
+        }
+    }
+    return found;
+}
+
 /* Is this a save that changes something, of a file that is followed? */
 static int
 is_wanted(struct hr_engine *e, struct hr_change *c, enum mode mode)
@@ -355,27 +375,39 @@ is_wanted(struct hr_engine *e, struct hr_change *c, enum mode mode)
                "%s was deleted; what was imported from it stays", c->path);
         return 0;
     }
-    return c->kind == HR_CHANGE_REFUSED || hr_source_differs(s, c->hash);
+    if (c->kind == HR_CHANGE_REFUSED || hr_source_differs(s, c->hash)) {
+        return 1;
+    }
+    /* A failed edit was taken back: what was refused with it may do now. */
+    e->retry |= forget_refused(e, c->path);
+    return 0;
 }
 
-/* A file whose changed statements failed may have been saved before another
- * that it needs: it is tried again together with the next save. */
+/* What was refused may have been saved before another file that it needs, or
+ * together with one that was broken: it is tried again with the next save. */
 static void
 note_refused(struct hr_engine *e, struct hr_change *changes, size_t n)
 {
-    hr_batch_clear(&e->refused);
-    e->refused.changes = calloc(n, sizeof *changes);
-    for (size_t i = 0; e->refused.changes != NULL && i < n; i++) {
-        struct hr_change *c = &e->refused.changes[e->refused.count];
+    for (size_t i = 0; i < n; i++) {
+        forget_refused(e, changes[i].path);
+        if (changes[i].text == NULL || e->refused.count >= MAX_REFUSED) {
+            continue;
+        }
+        struct hr_change *all =
+            realloc(e->refused.changes, (e->refused.count + 1) * sizeof *all);
+        if (all == NULL) {
+            return;
+        }
+        e->refused.changes = all;
+        struct hr_change *c = &all[e->refused.count];
         *c = changes[i];
-        c->path = strdup(changes[i].path);
-        c->text = changes[i].text ? malloc(changes[i].size + 1) : NULL;
         c->error = NULL;
+        c->path = strdup(changes[i].path);
+        c->text = malloc(changes[i].size + 1);
         if (c->path == NULL || c->text == NULL) {
             free(c->path);
             free(c->text);
-            memset(c, 0, sizeof *c);
-            continue;
+            return;
         }
         memcpy(c->text, changes[i].text, changes[i].size + 1);
         e->refused.count++;
@@ -443,15 +475,17 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
         }
     }
     n = own;
-    if (own > 0) {
+    if (own > 0 || (e->retry && e->refused.count > 0)) {
         n = add_refused(e, wanted, own);
         revision = try_sources(e, wanted, n, moment);
-        if (revision != NULL && n > own && !((hr_revision *)revision)->ok) {
+        if (revision != NULL && n > own && own > 0 &&
+            !((hr_revision *)revision)->ok) {
             Py_DECREF(revision);
             n = own;
             revision = try_sources(e, wanted, n, moment);
         }
     }
+    e->retry = 0;
     if (revision != NULL) {
         hr_revision *r = (hr_revision *)revision;
         if (mode == MODE_SAVED && !r->ok && hr_revision_has_code(r, "HR101") &&
@@ -471,11 +505,16 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
                                             wanted[i].text, wanted[i].size);
                 }
             }
-            if (!r->ok && hr_revision_has_code(r, "HR110")) {
-                note_refused(e, wanted, n);
+            if (!r->ok) {
+                note_refused(e, wanted, own);
             }
-            else if (r->ok) {
-                hr_batch_clear(&e->refused);
+            for (size_t i = 0; r->ok && i < n; i++) {
+                /* The entry may own the path: it goes last. */
+                char *path = strdup(wanted[i].path);
+                if (path != NULL) {
+                    forget_refused(e, path);
+                }
+                free(path);
             }
             report(st, r);
             hr_revision_announce(st, revision);

@@ -284,6 +284,7 @@ search_heap(struct search *w)
          found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
         if (Py_TYPE(o) == &PyFunction_Type && is_wanted(w, o) &&
+            !hr_function_is_holder(o) &&
             ((PyFunctionObject *)o)->func_globals == w->s->u->dict) {
             found = o;
         }

@@ -18,10 +18,6 @@ try:
 except ImportError:
     hot_reload = None
 
-pytestmark = pytest.mark.skipif(
-    not getattr(hot_reload, "FOLLOWING", False),
-    reason="following sources is not built yet",
-)
 
 STEPS = int(os.environ.get("HOT_RELOAD_STEPS", "2000"))
 SEED = int(os.environ.get("HOT_RELOAD_SEED", "1"))

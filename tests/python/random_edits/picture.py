@@ -37,17 +37,23 @@ def of(value, where="", depth=DEPTH):
 
 
 def text(value):
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    if isinstance(value, TypeError):
+        return "TypeError"  # its words name the function
+    # Not names: a function that a decorator comes to keeps its own.
+    shown = re.sub(r"<function .*? at 0x[0-9a-f]+>", "<function>", repr(value))
+    return re.sub(r" at 0x[0-9a-f]+", "", shown)
 
 
 def of_function(function, where, depth):
     code = function.__code__
     cells = function.__closure__ or ()
+    # What functools.wraps() copied when it decorated stays as it was.
+    copied = hasattr(function, "__wrapped__")
     return {
-        "name": f"{function.__module__}.{function.__qualname__}",
-        "signature": text(inspect.signature(function, follow_wrapped=False)),
-        "doc": function.__doc__,
-        "annotations": text(function.__annotations__),
+        "signature": copied
+        or text(inspect.signature(function, follow_wrapped=False)),
+        "doc": copied or function.__doc__,
+        "annotations": copied or text(function.__annotations__),
         "kind": code.co_flags & 0x2A0,
         "line": code.co_firstlineno,
         "lines": sorted(lines_of(code)),

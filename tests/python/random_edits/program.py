@@ -192,10 +192,11 @@ class Program:
         count = self.random.choice([0, 0, 0, 1, 1, 2]) if names else 0
         return [self.random.choice(names) for _ in range(count)]
 
-    def signature(self, module):
-        """(text, names of the parameters); all have defaults."""
+    def signature(self, module, plain=False):
+        """(text, names of the parameters); all have defaults, `plain` ones or
+        constants of the module."""
         names = self.random.sample(["a", "b", "c"], self.random.randint(0, 3))
-        consts = self.names(module, "const")
+        consts = [] if plain else self.names(module, "const")
         parts = []
         for name in names:
             default = self.random.choice([self.number(), *consts[:1]])
@@ -227,8 +228,8 @@ class Program:
         return f"{name} = {form.format(a=a, b=b)}\n"
 
     def make_function(self, module, name):
-        signature, parameters = self.signature(module)
         lines = [f"@{deco}\n" for deco in self.decorators(module)]
+        signature, parameters = self.signature(module, plain=bool(lines))
         kind = self.random.choice(["def", "def", "def", "yield", "async"])
         opening = "async def" if kind == "async" else "def"
         lines.append(f"{opening} {name}({signature}):\n")
