@@ -92,13 +92,13 @@ def status():
     failing = {}
     for r in hot_reload.revisions():
         for path in r.files:
-            failing[path] = None if r.ok else describe(r)
+            failing[path] = None if r.ok else r
     return {
         **hot_reload.status(),
         "program": sys.argv,
         "python": ".".join(map(str, sys.version_info[:3])),
         "sources": len(_core.sources()),
-        "failing": [r for r in failing.values() if r],
+        "failing": [describe(r) for r in dict.fromkeys(failing.values()) if r],
     }
 
 
