@@ -116,6 +116,19 @@ pair_nested(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
     return 0;
 }
 
+int
+hr_closure_is_alive(PyObject *code)
+{
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        if (PyCode_Check(o) && (Py_REFCNT(o) > 1 || hr_closure_is_alive(o))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* -- Searching the heap --------------------------------------------------- */
 
 static int
@@ -188,7 +201,12 @@ static int
 search_heap(struct nests *n)
 {
     PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+    PyObject *find = gc ? PyObject_GetAttrString(gc, "get_referrers") : NULL;
+    PyObject *codes = PyTuple_New((Py_ssize_t)n->count);
+    for (size_t i = 0; codes != NULL && i < n->count; i++) {
+        PyTuple_SET_ITEM(codes, (Py_ssize_t)i, Py_NewRef(n->items[i].old));
+    }
+    PyObject *all = find && codes ? PyObject_CallObject(find, codes) : NULL;
     int status = all == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
@@ -197,6 +215,8 @@ search_heap(struct nests *n)
         }
     }
     Py_XDECREF(all);
+    Py_XDECREF(codes);
+    Py_XDECREF(find);
     Py_XDECREF(gc);
     return status;
 }

@@ -13,43 +13,50 @@
 
 /* -- Lines ---------------------------------------------------------------- */
 
+/* The constants, with code moved; the same when there is none. */
+static PyObject *
+move_constants(PyObject *consts, int delta)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(consts), i = 0;
+    while (i < n && !PyCode_Check(PyTuple_GET_ITEM(consts, i))) {
+        i++;
+    }
+    if (i == n) {
+        return Py_NewRef(consts);
+    }
+    PyObject *moved = PyTuple_New(n);
+    for (i = 0; moved != NULL && i < n; i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        o = PyCode_Check(o) ? hr_code_move(o, delta) : Py_NewRef(o);
+        if (o == NULL) {
+            Py_CLEAR(moved);
+            break;
+        }
+        PyTuple_SET_ITEM(moved, i, o);
+    }
+    return moved;
+}
+
 PyObject *
 hr_code_move(PyObject *code, int delta)
 {
     if (delta == 0) {
         return Py_NewRef(code);
     }
-    PyObject *consts = PyObject_GetAttrString(code, "co_consts");
-    PyObject *args = NULL, *kwargs = NULL, *replace = NULL, *moved = NULL;
-    if (consts == NULL) {
-        return NULL;
+    PyCodeObject *c = (PyCodeObject *)code;
+    PyObject *args[] = {code, PyLong_FromLong(c->co_firstlineno + delta),
+                        move_constants(c->co_consts, delta)};
+    PyObject *method = PyUnicode_InternFromString("replace");
+    PyObject *names = Py_BuildValue("(ss)", "co_firstlineno", "co_consts");
+    PyObject *moved = NULL;
+    if (args[1] != NULL && args[2] != NULL && method != NULL &&
+        names != NULL) {
+        moved = PyObject_VectorcallMethod(method, args, 1, names);
     }
-    Py_ssize_t n = PyTuple_GET_SIZE(consts);
-    PyObject *inner = PyTuple_New(n);
-    for (Py_ssize_t i = 0; inner != NULL && i < n; i++) {
-        PyObject *o = PyTuple_GET_ITEM(consts, i);
-        o = PyCode_Check(o) ? hr_code_move(o, delta) : Py_NewRef(o);
-        if (o == NULL) {
-            Py_CLEAR(inner);
-            break;
-        }
-        PyTuple_SET_ITEM(inner, i, o);
-    }
-    if (inner != NULL) {
-        args = PyTuple_New(0);
-        kwargs = Py_BuildValue("{s:i,s:O}", "co_firstlineno",
-                               ((PyCodeObject *)code)->co_firstlineno + delta,
-                               "co_consts", inner);
-        replace = PyObject_GetAttrString(code, "replace");
-        if (args != NULL && kwargs != NULL && replace != NULL) {
-            moved = PyObject_Call(replace, args, kwargs);
-        }
-    }
-    Py_XDECREF(replace);
-    Py_XDECREF(kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(inner);
-    Py_DECREF(consts);
+    Py_XDECREF(args[1]);
+    Py_XDECREF(args[2]);
+    Py_XDECREF(method);
+    Py_XDECREF(names);
     return moved;
 }
 

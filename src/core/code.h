@@ -235,6 +235,8 @@ PyObject *hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure);
  * when it has to be run. */
 int hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new);
 int hr_closure_follow(struct hr_plan *p, struct hr_journal *j);
+/* Are there functions made from code nested in this code? */
+int hr_closure_is_alive(PyObject *code);
 
 /* -- derive.c: constants in other places
  * -------------------------------------- */
@@ -251,11 +253,21 @@ int hr_derive_import(struct hr_unit *u, const struct hr_block *block);
 struct hr_move {
     int first, last, delta;
 };
-/* A journal of new line numbers for all functions of a module that lie in the
- * moved blocks and whose bodies `j` does not exchange. */
 struct hr_move *hr_line_members(struct hr_unit *u, const struct hr_block *old,
                                 const struct hr_block *new, size_t *count);
-int hr_line_plan(struct hr_unit *u, const struct hr_move *moves, size_t count,
-                 struct hr_journal *j, struct hr_journal *but);
+/* The moves of one module, and how far they are done. */
+#define HR_LINES_SLICE 50
+struct hr_lines {
+    struct hr_unit *u;
+    struct hr_move *moves; /* owned: ascending */
+    size_t count;
+    PyObject *items, *seen; /* owned */
+    Py_ssize_t next;
+};
+/* A journal of new line numbers for the next functions of a module that lie in
+ * the moved blocks and whose bodies the plan does not exchange.  1: there are
+ * more; each journal is to be committed before the next is asked for. */
+int hr_line_next(struct hr_lines *lines, struct hr_journal *j);
+void hr_line_end(struct hr_lines *lines);
 
 #endif /* HR_CODE_H */

@@ -339,6 +339,8 @@ void hr_live_show_source(PyObject *filename, PyObject *text);
 
 /* As PyEval_RestoreThread(), but makes a busy holder let go at once. */
 void hr_gil_take(PyThreadState *ts);
+/* Let others run for a moment. */
+void hr_gil_pause(void);
 void hr_gil_after_fork(void);
 
 /* -- schedule.c: the engine's thread ---------------------------------------

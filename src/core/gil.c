@@ -104,3 +104,15 @@ hr_gil_after_fork(void)
 }
 
 #endif
+
+#define PAUSE_NS 50000 /* enough for a waiting thread to wake up and take it  \
+                        */
+
+void
+hr_gil_pause(void)
+{
+    struct timespec pause = {0, PAUSE_NS};
+    PyThreadState *ts = PyEval_SaveThread();
+    nanosleep(&pause, NULL);
+    hr_gil_take(ts);
+}

@@ -3,7 +3,9 @@
  * Every function that the module's names lead to, and that begins in a moved
  * block of this file, gets a copy of its code with its lines moved.  This runs
  * after the commit: it may take longer than the commit itself, and nobody
- * waits for it.
+ * waits for it.  It is done in slices, between which other threads run: each
+ * function has either its old lines or its new ones, and both are right for
+ * the code that it runs.
  */
 #include "scope.h"
 
@@ -268,23 +270,58 @@ visit(struct walk *w, PyObject *o, int depth)
     return status;
 }
 
-int
-hr_line_plan(struct hr_unit *u, const struct hr_move *moves, size_t count,
-             struct hr_journal *j, struct hr_journal *but)
+/* Has the journal gained a function of which nested code is alive? */
+static int
+has_live_nests(struct hr_journal *j, size_t from)
 {
-    struct walk w = {u, moves, count, j, but, PySet_New(NULL)};
-    PyObject *items = w.seen ? PyDict_Items(u->dict) : NULL;
-    int status = items == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
-        PyObject *name = PyTuple_GET_ITEM(item, 0);
-        /* What is new has its lines already. */
-        if (PyDict_GetItemWithError(u->changed, name) == NULL &&
-            PyUnicode_CompareWithASCIIString(name, "__builtins__") != 0) {
-            status = visit(&w, PyTuple_GET_ITEM(item, 1), 7);
+    PyObject *f, *holder;
+    for (size_t i = from; i < hr_journal_count(j); i++) {
+        if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &f, &holder) &&
+            hr_closure_is_alive(((PyFunctionObject *)f)->func_code)) {
+            return 1;
         }
     }
-    Py_XDECREF(items);
-    Py_XDECREF(w.seen);
-    return status;
+    return 0;
+}
+
+int
+hr_line_next(struct hr_lines *lines, struct hr_journal *j)
+{
+    struct hr_unit *u = lines->u;
+    if (lines->items == NULL) {
+        lines->seen = PySet_New(NULL);
+        lines->items = lines->seen ? PyDict_Items(u->dict) : NULL;
+        if (lines->items == NULL) {
+            return -1;
+        }
+    }
+    struct walk w = {u, lines->moves, lines->count, j, u->plan->j, NULL};
+    int whole = 0;
+    w.seen = lines->seen;
+    while (lines->next < PyList_GET_SIZE(lines->items)) {
+        PyObject *item = PyList_GET_ITEM(lines->items, lines->next++);
+        PyObject *name = PyTuple_GET_ITEM(item, 0);
+        size_t before = hr_journal_count(j);
+        /* What is new has its lines already. */
+        if (PyDict_GetItemWithError(u->changed, name) == NULL &&
+            PyUnicode_CompareWithASCIIString(name, "__builtins__") != 0 &&
+            visit(&w, PyTuple_GET_ITEM(item, 1), 7) < 0) {
+            return -1;
+        }
+        /* The heap is searched for closures: once, not for each slice. */
+        whole = whole || has_live_nests(j, before);
+        if (!whole && hr_journal_count(j) >= HR_LINES_SLICE) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void
+hr_line_end(struct hr_lines *lines)
+{
+    Py_CLEAR(lines->items);
+    Py_CLEAR(lines->seen);
+    PyMem_Free(lines->moves);
+    lines->moves = NULL;
 }

@@ -551,7 +551,7 @@ plan_values(struct hr_unit *u)
 /* -- Lines ---------------------------------------------------------------- */
 
 static int
-plan_lines(struct hr_unit *u, struct hr_journal *j)
+find_moves(struct hr_unit *u, struct hr_lines *lines)
 {
     const struct hr_blocks *old = &u->source->blocks, *new = u->blocks;
     struct hr_diff d = {0};
@@ -603,13 +603,25 @@ plan_lines(struct hr_unit *u, struct hr_journal *j)
             PyMem_Free(inner);
         }
     }
-    if (status == 0 && count > 0) {
-        status = hr_line_plan(u, moves, count, j, u->plan->j);
-    }
     PyMem_Free(partner);
-    PyMem_Free(moves);
     hr_diff_clear(&d);
+    *lines = (struct hr_lines){.u = u, .moves = moves, .count = count};
     return status;
+}
+
+/* One slice of functions that moved.  1: there are more. */
+static int
+move_lines(struct hr_plan *p, struct hr_lines *lines)
+{
+    struct hr_journal *j = hr_journal_new();
+    int more = j == NULL ? -1 : hr_line_next(lines, j);
+    if (more >= 0 && hr_journal_count(j) > 0 &&
+        (hr_closure_follow(p, j) < 0 || hr_journal_swap(j) < 0 ||
+         hr_journal_append(p->j, j) < 0)) {
+        more = -1;
+    }
+    hr_journal_free(p->st, j);
+    return more;
 }
 
 /* -- Hooks ---------------------------------------------------------------- */
@@ -774,14 +786,18 @@ finish(struct hr_plan *p)
     hr_revision *r = (hr_revision *)p->revision;
     hr_journal_notify(p->j);
     for (size_t i = 0; i < p->unit_count; i++) {
-        struct hr_journal *moves = hr_journal_new();
-        if (moves == NULL || plan_lines(&p->units[i], moves) < 0 ||
-            hr_closure_follow(p, moves) < 0 || hr_journal_swap(moves) < 0 ||
-            hr_journal_append(p->j, moves) < 0) {
+        struct hr_lines lines;
+        int more = find_moves(&p->units[i], &lines);
+        if (more == 0 && lines.count > 0) {
+            while ((more = move_lines(p, &lines)) > 0) {
+                hr_gil_pause();
+            }
+        }
+        if (more < 0) {
             hr_log_exception(p->st, "the lines of %U could not be moved",
                              p->units[i].name);
         }
-        hr_journal_free(p->st, moves);
+        hr_line_end(&lines);
     }
     if (keep_texts(p) < 0) {
         PyErr_Clear();
