@@ -87,13 +87,18 @@ def _paths(value):
 def start(*roots, live=None, skip=(), watch=True):
     """Start the engine, or add to the running one.
 
-    roots: folders whose Python sources are followed.  live: a folder of live
-    files, or several; each `*.py` directly in it runs now and at every save.
-    skip: names in the live folders that are no live files.  watch: whether a
-    save of a source makes it live; if not, only apply() does.
+    roots: folders whose Python sources are followed; with neither roots nor
+    live, the folder of the program.  live: a folder of live files, or
+    several; each `*.py` directly in it runs now and at every save.  skip: names
+    in the live folders that are no live files.  watch: whether a save of a
+    source makes it live; if not, only apply() does.
 
     Raises OSError when a folder of live files cannot be watched.
     """
+    if not roots and live is None:
+        from ._control import program_folder
+
+        roots = (program_folder(),)
     live = _paths(live)
     for folder in live:
         if not _os.path.isdir(folder):

@@ -526,6 +526,23 @@ def test_live_folder_inside_a_followed_root(project):
     assert m.f() == "again"
 
 
+def test_start_without_a_folder_follows_the_program(tmp_path, program):
+    (tmp_path / "helper.py").write_text(value(1))
+    program(
+        """
+        from pathlib import Path
+        import hot_reload
+        hot_reload.start()
+        import helper
+        held = helper.f
+        path = Path(helper.__file__)
+        path.write_text(path.read_text().replace("1", "2"))
+        assert hot_reload.apply(path).ok and held() == 2
+        print("done")
+        """
+    )
+
+
 # -- apply ---------------------------------------------------------------------
 
 
