@@ -181,7 +181,7 @@ hr_trace_syscall(struct hr_trace *trace, long number,
                  const uint64_t arguments[6], int64_t *result)
 {
     struct hr_registers registers = trace->saved;
-    uint64_t pc;
+    uint64_t pc = 0;
     if (find_trap(trace) < 0 || prepare(trace) < 0) {
         return -1;
     }
@@ -207,7 +207,7 @@ hr_trace_call(struct hr_trace *trace, uint64_t function, uint64_t stack,
               const uint64_t *arguments, int count, uint64_t *result)
 {
     struct hr_registers registers = trace->saved;
-    uint64_t slot, pc, zero = 0;
+    uint64_t slot, pc = 0, zero = 0;
     if (prepare(trace) < 0) {
         return -1;
     }

@@ -163,7 +163,7 @@ int
 hr_pep768(struct hr_target *target, const char *text, const struct hr_ack *ack,
           struct hr_result *result)
 {
-    uint64_t words[WORD_COUNT], thread, breaker;
+    uint64_t words[WORD_COUNT], thread = 0, breaker;
     char path[MAX_PATH];
     int32_t one = 1;
     if (target->python.runtime.address == 0) {

@@ -44,7 +44,8 @@ collect(void *context, const struct hr_map *map)
         last->executable |= map->permissions[2] == 'x';
         return 0;
     }
-    if (map->offset != 0 || objects->count == MAX_OBJECTS) {
+    if (map->offset != 0 || objects->count == MAX_OBJECTS ||
+        objects->list == NULL) {
         return 0;
     }
     struct object *object = &objects->list[objects->count++];

@@ -353,10 +353,10 @@ hr_code_constant_cells(PyObject *code)
             }
             /* Assigned twice: which one counts is not known. */
             if (!again && constant != NULL) {
-                again = PyDict_SetItem(result, name, constant);
+                (void)PyDict_SetItem(result, name, constant);
             }
             else if (again && PyDict_GetItemWithError(result, name) != NULL) {
-                again = PyDict_DelItem(result, name);
+                (void)PyDict_DelItem(result, name);
             }
             Py_DECREF(name);
             if (PyErr_Occurred()) {

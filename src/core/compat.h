@@ -126,4 +126,19 @@ hr_compat_instance_dict(PyObject *o)
     return PyObject_GenericGetDict(o, NULL);
 }
 
+/* What a weak reference leads to, as a new reference; NULL without an
+ * exception when it is gone.  The macro is deprecated since 3.13. */
+static inline PyObject *
+hr_compat_weakref_get(PyObject *reference)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *o = NULL;
+    (void)PyWeakref_GetRef(reference, &o);
+    return o;
+#else
+    PyObject *o = PyWeakref_GET_OBJECT(reference);
+    return o == Py_None ? NULL : Py_NewRef(o);
+#endif
+}
+
 #endif /* HR_COMPAT_H */

@@ -156,8 +156,11 @@ static struct sockaddr_un
 get_address(int folder, const char *name)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s", folder,
-             name);
+    int n = snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%s",
+                     folder, name);
+    if (n < 0 || (size_t)n >= sizeof a.sun_path) {
+        a.sun_path[0] = '\0'; /* no socket of ours has so long a name */
+    }
     return a;
 }
 

@@ -47,8 +47,9 @@ drop_dead(PyObject *list)
 {
     for (Py_ssize_t i = PyList_GET_SIZE(list); i-- > 0;) {
         PyObject *reference = PyTuple_GET_ITEM(PyList_GET_ITEM(list, i), 0);
-        if (PyWeakref_GET_OBJECT(reference) == Py_None &&
-            PyList_SetSlice(list, i, i + 1, NULL) < 0) {
+        PyObject *code = hr_compat_weakref_get(reference);
+        Py_XDECREF(code);
+        if (code == NULL && PyList_SetSlice(list, i, i + 1, NULL) < 0) {
             return -1;
         }
     }
@@ -116,10 +117,11 @@ collect_code(struct hr_state *st, struct search *s)
                               &reference, &name, &revision, &time)) {
             return -1;
         }
-        PyObject *code = PyWeakref_GET_OBJECT(reference);
-        if (code != Py_None) {
+        PyObject *code = hr_compat_weakref_get(reference);
+        if (code != NULL) {
             status |= add_code(s, code, name, revision, time, Py_None);
         }
+        Py_XDECREF(code);
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->revisions); i++) {
         hr_revision *r = (hr_revision *)PyList_GET_ITEM(st->revisions, i);

@@ -245,8 +245,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     int status = hr_source_decode(c->text, c->size, &f->text, &f->size, &why);
     if (status != 0) {
         if (status > 0) {
-            status =
-                hr_plan_refuse(p, NULL, "HR102", 0, "%U: %U", f->path, why);
+            (void)hr_plan_refuse(p, NULL, "HR102", 0, "%U: %U", f->path, why);
             Py_DECREF(why);
         }
         return -1;

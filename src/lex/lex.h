@@ -22,19 +22,19 @@
 #include <stdint.h>
 
 enum hr_block_kind {
-    HR_BLOCK_DEF,        /* def / async def, decorated or not */
+    HR_BLOCK_DEF, /* def / async def, decorated or not */
     HR_BLOCK_CLASS,
-    HR_BLOCK_IMPORT,     /* import ... / from ... import ... (not __future__) */
-    HR_BLOCK_FUTURE,     /* from __future__ import ... (also with more behind a
-                            ';', as it concerns how all else is compiled) */
-    HR_BLOCK_ASSIGN,     /* NAME = ..., NAME: T = ..., NAME: T (one plain name
-                            as the only target) */
-    HR_BLOCK_STRING,     /* a str literal alone (no bytes, f- or t-string), in
-                            parentheses or not: a docstring when first */
-    HR_BLOCK_COMPOUND,   /* if try for while with match async-for async-with;
-                            as a member of a match also case */
-    HR_BLOCK_OTHER,      /* any other simple statement(s), also several on one
-                            line joined by ';' */
+    HR_BLOCK_IMPORT,   /* import ... / from ... import ... (not __future__) */
+    HR_BLOCK_FUTURE,   /* from __future__ import ... (also with more behind a
+                          ';', as it concerns how all else is compiled) */
+    HR_BLOCK_ASSIGN,   /* NAME = ..., NAME: T = ..., NAME: T (one plain name
+                          as the only target) */
+    HR_BLOCK_STRING,   /* a str literal alone (no bytes, f- or t-string), in
+                          parentheses or not: a docstring when first */
+    HR_BLOCK_COMPOUND, /* if try for while with match async-for async-with;
+                          as a member of a match also case */
+    HR_BLOCK_OTHER,    /* any other simple statement(s), also several on one
+                          line joined by ';' */
 };
 
 struct hr_block {
@@ -46,20 +46,20 @@ struct hr_block {
      * the ':'.  Where a backslash follows the last token, end is behind the
      * lines that it joins, while end_line is the last token's. */
     uint32_t start, end;
-    uint32_t line, end_line;   /* 1-based, inclusive; as ast's lineno (of the
-                                  first decorator) and end_lineno */
-    uint32_t def_line;         /* DEF, CLASS: the line of `def`/`class` itself
-                                  (ast's lineno of the node); else == line */
-    uint32_t name, name_len;   /* DEF, CLASS, ASSIGN: the identifier as it is
-                                  written (Python applies NFKC); else 0 */
-    uint32_t head_end;         /* DEF, CLASS, COMPOUND: offset behind the ':'
-                                  that ends the (first) header; else end */
-    uint32_t body;             /* offset of the first byte of the first body
-                                  line when the body is an indented suite, or
-                                  of the first byte behind head_end when it
-                                  stands on the header's line; else 0 */
-    uint32_t body_line;        /* line of that byte */
-    uint8_t body_inline;       /* 1: body stands on the header's line */
+    uint32_t line, end_line; /* 1-based, inclusive; as ast's lineno (of the
+                                first decorator) and end_lineno */
+    uint32_t def_line;       /* DEF, CLASS: the line of `def`/`class` itself
+                                (ast's lineno of the node); else == line */
+    uint32_t name, name_len; /* DEF, CLASS, ASSIGN: the identifier as it is
+                                written (Python applies NFKC); else 0 */
+    uint32_t head_end;       /* DEF, CLASS, COMPOUND: offset behind the ':'
+                                that ends the (first) header; else end */
+    uint32_t body;           /* offset of the first byte of the first body
+                                line when the body is an indented suite, or
+                                of the first byte behind head_end when it
+                                stands on the header's line; else 0 */
+    uint32_t body_line;      /* line of that byte */
+    uint8_t body_inline;     /* 1: body stands on the header's line */
     uint8_t decorated;
     uint8_t is_async;
     /* Hashes of the meaning-bearing tokens: comments, blank lines, the
@@ -67,8 +67,8 @@ struct hr_block {
      * count, nor does which of LF, CR and CRLF ends lines; the levels of
      * indentation, strings and every token do.  Equal blocks at different
      * lines have equal hashes. */
-    uint64_t hash;             /* the whole block */
-    uint64_t head_hash;        /* DEF, CLASS: decorators and header; else hash */
+    uint64_t hash;      /* the whole block */
+    uint64_t head_hash; /* DEF, CLASS: decorators and header; else hash */
     /* The exact bytes of the block's lines (with comments), so that "nothing
      * at all changed, not even columns" can be told. */
     uint64_t raw_hash;
@@ -82,10 +82,10 @@ struct hr_blocks {
 enum hr_lex_status {
     HR_LEX_OK = 0,
     HR_LEX_NO_MEMORY,
-    HR_LEX_UNTERMINATED,       /* string or bracket open at the end */
-    HR_LEX_INDENT,             /* inconsistent indentation */
-    HR_LEX_TOO_LARGE,          /* over 2^32 - 2 bytes */
-    HR_LEX_NUL,                /* a NUL byte */
+    HR_LEX_UNTERMINATED, /* string or bracket open at the end */
+    HR_LEX_INDENT,       /* inconsistent indentation */
+    HR_LEX_TOO_LARGE,    /* over 2^32 - 2 bytes */
+    HR_LEX_NUL,          /* a NUL byte */
 };
 
 struct hr_lex_error {
@@ -130,13 +130,11 @@ enum hr_lex_status hr_lex_members(const char *text, size_t size,
 
 /* The same for a class that differs from one whose members are known: only
  * what lies around the changed bytes is scanned. */
-enum hr_lex_status hr_lex_remembers(const char *old_text,
-                                    const struct hr_block *old_block,
-                                    const struct hr_blocks *old,
-                                    const char *text, size_t size,
-                                    const struct hr_block *block,
-                                    struct hr_blocks *members,
-                                    struct hr_lex_error *error);
+enum hr_lex_status
+hr_lex_remembers(const char *old_text, const struct hr_block *old_block,
+                 const struct hr_blocks *old, const char *text, size_t size,
+                 const struct hr_block *block, struct hr_blocks *members,
+                 struct hr_lex_error *error);
 
 void hr_blocks_clear(struct hr_blocks *blocks);
 

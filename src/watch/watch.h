@@ -25,11 +25,11 @@
 struct hr_watch;
 
 enum hr_watch_result {
-    HR_WATCH_BATCH,    /* `batch` was filled and holds at least one change */
-    HR_WATCH_WOKEN,    /* hr_watch_wake() was called */
-    HR_WATCH_EXTRA,    /* the descriptor of hr_watch_set_extra() is readable */
-    HR_WATCH_TIMEOUT,  /* timeout_ms went by */
-    HR_WATCH_CLOSED,   /* hr_watch_close() was called: leave the thread */
+    HR_WATCH_BATCH,   /* `batch` was filled and holds at least one change */
+    HR_WATCH_WOKEN,   /* hr_watch_wake() was called */
+    HR_WATCH_EXTRA,   /* the descriptor of hr_watch_set_extra() is readable */
+    HR_WATCH_TIMEOUT, /* timeout_ms went by */
+    HR_WATCH_CLOSED,  /* hr_watch_close() was called: leave the thread */
 };
 
 enum hr_change_kind {
@@ -42,23 +42,23 @@ enum hr_change_kind {
 
 struct hr_change {
     enum hr_change_kind kind;
-    char *path;        /* owned; exactly as given to hr_watch_add_file(), or
-                          folder as given + "/" + name */
-    char *text;        /* owned; size bytes and a NUL behind them; or NULL */
+    char *path; /* owned; exactly as given to hr_watch_add_file(), or
+                   folder as given + "/" + name */
+    char *text; /* owned; size bytes and a NUL behind them; or NULL */
     size_t size;
-    uint64_t hash;     /* hr_watch_hash(text, size) */
-    char *error;       /* owned; HR_CHANGE_REFUSED only */
-    int live;          /* 1: found through hr_watch_add_folder() */
-    int64_t event_ns;  /* CLOCK_MONOTONIC when the event was read from the
-                          kernel (or the poll saw it) */
-    int64_t saved_ns;  /* st_mtime of the file in ns since the epoch; 0 when
-                          deleted */
+    uint64_t hash;    /* hr_watch_hash(text, size) */
+    char *error;      /* owned; HR_CHANGE_REFUSED only */
+    int live;         /* 1: found through hr_watch_add_folder() */
+    int64_t event_ns; /* CLOCK_MONOTONIC when the event was read from the
+                         kernel (or the poll saw it) */
+    int64_t saved_ns; /* st_mtime of the file in ns since the epoch; 0 when
+                         deleted */
 };
 
 struct hr_batch {
     struct hr_change *changes;
     size_t count;
-    int64_t ready_ns;  /* CLOCK_MONOTONIC when the batch was complete */
+    int64_t ready_ns; /* CLOCK_MONOTONIC when the batch was complete */
 };
 
 struct hr_watch_options {
@@ -74,19 +74,23 @@ struct hr_watch_options {
      * that do not end in a newline are looked at again. */
     int (*whole)(void *arg, const char *path, const char *text, size_t size);
     void *whole_arg;
-    int force_poll;        /* 1: never use inotify (for tests) */
-    int poll_ms;           /* interval of the polling fallback; 0: 200 */
-    int gather_ms;         /* files that are ready within this of each other
-                              are one batch; 0: 3.  A batch of which nothing
-                              else is pending must not wait this long: see
-                              watch.c on when it is cut short */
-    int half_ms;           /* 0: 150 */
-    int gone_ms;           /* 0: 200 */
-    size_t max_size;       /* larger files are refused; 0: 32 MiB */
+    int force_poll;  /* 1: never use inotify (for tests) */
+    int poll_ms;     /* interval of the polling fallback; 0: 200 */
+    int gather_ms;   /* files that are ready within this of each other
+                        are one batch; 0: 3.  A batch of which nothing
+                        else is pending must not wait this long: see
+                        watch.c on when it is cut short */
+    int half_ms;     /* 0: 150 */
+    int gone_ms;     /* 0: 200 */
+    size_t max_size; /* larger files are refused; 0: 32 MiB */
 };
 
-enum { HR_SAY_DEBUG = 10, HR_SAY_INFO = 20, HR_SAY_WARNING = 30,
-       HR_SAY_ERROR = 40 };
+enum {
+    HR_SAY_DEBUG = 10,
+    HR_SAY_INFO = 20,
+    HR_SAY_WARNING = 30,
+    HR_SAY_ERROR = 40
+};
 
 /* NULL with errno set on failure (out of memory, no descriptor left). */
 struct hr_watch *hr_watch_new(const struct hr_watch_options *options);
@@ -143,7 +147,7 @@ int hr_watch_after_fork(struct hr_watch *w);
 struct hr_watch_info {
     size_t files, folders, descriptors, polled_folders;
     uint64_t events, overflows, rescans, batches;
-    size_t bytes;          /* memory held, about */
+    size_t bytes; /* memory held, about */
 };
 void hr_watch_get_info(struct hr_watch *w, struct hr_watch_info *info);
 

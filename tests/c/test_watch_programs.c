@@ -111,8 +111,9 @@ PROGRAM(rsync_inplace, "rsync", NULL, "rsync --inplace -I new.txt mod.py")
 PROGRAM(patch, "patch", "diff -u mod.py new.txt > p.diff; true",
         "patch -s mod.py p.diff")
 PROGRAM(shell, "sh", NULL, "cat new.txt > mod.py")
-PROGRAM(shell_in_lines, "sh", NULL,
-        "{ printf 'def f():'; sleep 0.05; printf '\\n    return 2\\n'; } > mod.py")
+PROGRAM(
+    shell_in_lines, "sh", NULL,
+    "{ printf 'def f():'; sleep 0.05; printf '\\n    return 2\\n'; } > mod.py")
 PROGRAM(tee, "tee", NULL, "tee mod.py < new.txt")
 PROGRAM(dd, "dd", NULL, "dd if=new.txt of=mod.py bs=5")
 PROGRAM(ln_s, "ln", NULL, "ln -sf new.txt mod.py")

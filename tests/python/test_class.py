@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import functools
 import pickle
+import re
 import sys
 import typing
 
@@ -194,7 +195,7 @@ def refuse(clean, owner, before, after, code):
     attributes = dict(vars(before))
     with pytest.raises(clean.RudeEdit, match=code) as e:
         clean.replace(owner, before, after)
-    assert e.value.code == code and isinstance(e.value, TypeError)
+    assert re.fullmatch(code, e.value.code) and isinstance(e.value, TypeError)
     assert dict(vars(before)) == attributes and clean.patches() == []
 
 
@@ -212,7 +213,7 @@ def test_layouts_that_do_not_fit_are_refused(clean, m):
         __slots__ = ()
 
     for after in (Slots, IsList, IsInt, NoDict, int, list):
-        refuse(clean, m, m.K, after, "HR301")
+        refuse(clean, m, m.K, after, "HR30[12]")
     m.Point = Slots
 
     class Renamed:
@@ -385,7 +386,7 @@ def test_dataclasses_enums_named_tuples(clean, module):
     class D:
         a: int
         b: int = 3
-        c: typing.List[int] = dataclasses.field(default_factory=list)
+        c: list[int] = dataclasses.field(default_factory=list)
 
         def total(self):
             return self.a + self.b

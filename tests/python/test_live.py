@@ -10,7 +10,11 @@ import time
 
 import pytest
 
-HEAD = "import tg\nfrom hot_reload import replace, restore, original\nfrom tg import f\n"
+HEAD = """\
+import tg
+from hot_reload import replace, restore, original
+from tg import f
+"""
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def wait_for(condition, seconds=10):
         time.sleep(0.005)
 
 
-# -- What runs when ---------------------------------------------------------------
+# -- What runs when ----------------------------------------------------------------
 
 
 def test_start_runs_all_files_in_order(live, tg, log):
@@ -134,7 +138,7 @@ def test_many_live_files(live, tg):
     assert [getattr(tg, f"n{n}") for n in range(60)] == list(range(100, 160))
 
 
-# -- What fails ----------------------------------------------------------------------
+# -- What fails --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,8 @@ def test_half_of_the_replacements_is_none(live, tg):
 
 def test_traceback_shows_what_ran(live, tg, log):
     live.start()
-    r = live.save("a", "x = 1\n\ndef broken():\n    return unknown_name  # here\nbroken()\n")
+    text = "x = 1\n\ndef broken():\n    return unknown_name  # here\nbroken()\n"
+    r = live.save("a", text)
     assert "return unknown_name  # here" in r.error and "line 4" in r.error
     assert str(live.path("a")) in r.error
     assert "unknown_name  # here" in log.text
@@ -210,7 +215,8 @@ def test_traceback_shows_what_ran(live, tg, log):
 def test_tracebacks_of_what_is_live_show_its_own_text(live, tg):
     """Also after a later save of the same file that failed."""
     live.start()
-    live.save("a", HEAD + "def mine(x):\n    return x.good_line\nreplace(tg, f, mine)\n")
+    mine = "def mine(x):\n    return x.good_line\n"
+    live.save("a", HEAD + mine + "replace(tg, f, mine)\n")
     import traceback
 
     def shown():
@@ -227,7 +233,7 @@ def test_tracebacks_of_what_is_live_show_its_own_text(live, tg):
     assert "return x.good_line" in shown()
 
 
-# -- Odd content ------------------------------------------------------------------------
+# -- Odd content -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -288,7 +294,7 @@ def test_empty_and_half_written(live, tg, log):
     assert tg.f(0) == ("mine 3", ("f", 0))
 
 
-# -- When it is saved -----------------------------------------------------------------
+# -- When it is saved --------------------------------------------------------------
 
 
 def test_saves_within_milliseconds(live, tg):
@@ -368,7 +374,7 @@ def test_undo_brings_back_what_was_withdrawn(live, tg):
     assert tg.f(0) == ("f", 0)
 
 
-# -- The last version that worked ---------------------------------------------------------
+# -- The last version that worked --------------------------------------------------
 
 
 def test_last_working_copies(live, tg, log):
@@ -407,7 +413,7 @@ def test_last_working_copy_that_is_broken_or_cannot_be_written(live, tg, log):
     assert "no copy of a.py could be kept" in log.text
 
 
-# -- Endless --------------------------------------------------------------------------------
+# -- Endless -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -468,7 +474,7 @@ def test_the_host_goes_on_while_a_file_runs_long(live, tg):
     assert live.engine.sync(10) and tg.ended
 
 
-# -- What live files do -----------------------------------------------------------------
+# -- What live files do ------------------------------------------------------------
 
 
 def test_threads_and_tasks_started_by_a_file(live, tg):
@@ -546,7 +552,7 @@ def test_folder_that_vanishes_and_comes_back(live, tg):
     assert tg.f(0) == ("mine 2", ("f", 0))
 
 
-# -- Time --------------------------------------------------------------------------------
+# -- Time --------------------------------------------------------------------------
 
 
 def test_latency(live, tg):

@@ -52,7 +52,8 @@ hot_reload._core.retired()
 def state():
     return (m.f(1), m.k.who(), m.k.p, m.K.s(), m.K.tag, hasattr(m.k, "more"),
             hasattr(m.k, "only"), m.bound() if hasattr(m.k, "only") else None,
-            m.time is time.time, m.LIST[0] is time.time, [c.__name__ for c in m.K.__mro__],
+            m.time is time.time, m.LIST[0] is time.time,
+            [c.__name__ for c in m.K.__mro__],
             [(p.name, p.after) for p in hot_reload.patches()])
 
 def each(before, act, after=None):
