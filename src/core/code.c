@@ -118,7 +118,7 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
 {
     PyObject *result = NULL;
     char *source, *at;
-    size_t head = 0;
+    size_t head = 0, blank = 0;
     PyCompilerFlags flags = {.cf_flags = u->future | PyCF_SOURCE_IS_UTF8 |
                                          PyCF_IGNORE_COOKIE,
                              .cf_feature_version = PY_MINOR_VERSION};
@@ -126,11 +126,20 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
     for (int i = 0; i < depth; i++) {
         head += (size_t)PyUnicode_GET_LENGTH(classes[i]) * 4 + MAX_DEPTH + 16;
     }
+#if PY_VERSION_HEX >= 0x030D0000
+    /* 3.13: a class's line is a constant of its body, which moving its code
+     * does not reach: put it where it stands. */
+    if (line > 1 + depth && memmem(text, size, "class", 5) != NULL) {
+        blank = (size_t)(line - 1 - depth);
+        head += blank;
+    }
+#endif
     if (depth > MAX_DEPTH ||
         (source = PyMem_Malloc(head + size + 2)) == NULL) {
         return PyErr_NoMemory();
     }
-    at = source;
+    memset(source, '\n', blank);
+    at = source + blank;
     for (int i = 0; i < depth; i++) {
         const char *name = PyUnicode_AsUTF8(classes[i]);
         if (name == NULL) {
@@ -144,7 +153,7 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
         *at++ = '\n';
     }
     *at = '\0';
-    int delta = line - 1 - depth;
+    int delta = line - 1 - depth - (int)blank;
     PyObject *code =
         Py_CompileStringObject(source, u->filename, Py_file_input, &flags, -1);
     if (code == NULL) {

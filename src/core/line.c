@@ -171,10 +171,15 @@ visit_class(struct walk *w, PyObject *type, int depth)
         int delta = get_delta(w, (int)PyLong_AsLong(line));
         PyObject *name = PyUnicode_InternFromString("__firstlineno__");
         PyObject *moved = PyLong_FromLong(PyLong_AsLong(line) + delta);
-        int status = name == NULL || moved == NULL ? -1
-                     : delta == 0                  ? 0
-                                  : hr_journal_add(w->j, HR_PLACE_TYPE, type,
-                                                   name, moved);
+        PyObject *was = w->seen; /* any object that is no value */
+        if (name != NULL) {
+            hr_journal_peek(w->but, HR_PLACE_TYPE, type, name, &was);
+        }
+        int status =
+            name == NULL || moved == NULL ? -1
+            : delta == 0 || was != w->seen
+                ? 0
+                : hr_journal_add(w->j, HR_PLACE_TYPE, type, name, moved);
         Py_XDECREF(name);
         Py_XDECREF(moved);
         if (status < 0) {
