@@ -96,6 +96,11 @@ refuse_exception(struct hr_plan *p, struct hr_unit *u)
     }
     PyErr_Clear();
     PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
+    if (text != NULL && code != NULL && PyUnicode_GET_LENGTH(text) > 7) {
+        /* It begins with the code: "HR301: ..." */
+        Py_SETREF(text,
+                  PyUnicode_Substring(text, 7, PyUnicode_GET_LENGTH(text)));
+    }
     PyErr_Clear();
     PyObject *sentence =
         code != NULL
@@ -108,10 +113,20 @@ refuse_exception(struct hr_plan *p, struct hr_unit *u)
                           number ? number : "HR110", sentence);
     }
     PyErr_Clear();
+    int ours = code != NULL && number != NULL && traceback == NULL;
+    if (ours && sentence != NULL) {
+        /* The sentence says it all, a traceback nothing. */
+        Py_XSETREF(r->error,
+                   line > 0
+                       ? PyUnicode_FromFormat("%s: %S, line %ld: %U", number,
+                                              get_file(p, u), line, sentence)
+                       : PyUnicode_FromFormat("%s: %S: %U", number,
+                                              get_file(p, u), sentence));
+    }
     Py_XDECREF(sentence);
     Py_XDECREF(text);
     PyErr_Restore(type, value, traceback);
-    PyObject *described = hr_revision_describe_exception();
+    PyObject *described = ours ? NULL : hr_revision_describe_exception();
     if (described != NULL) {
         Py_XSETREF(r->error, PyUnicode_FromFormat("%s: %S: %U",
                                                   number ? number : "HR110",

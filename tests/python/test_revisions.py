@@ -43,6 +43,17 @@ def test_fields_of_a_refused_revision(project):
     assert (refused.code, refused.line) == ("HR101", 1)
 
 
+def test_a_refusal_by_a_rule_is_one_sentence(project):
+    text = "X = 1\n\nclass K:\n    __slots__ = ('a',)\n"
+    project.load(m=text)
+    revision = project.save(m=text.replace("'a',", "'a', 'b'"))
+    (refused,) = [e for e in revision.edits if e.kind == "refused"]
+    assert refused.code == "HR301" and refused.sentence.startswith("the __slots__ of K")
+    where = f"HR301: {project.path('m')}, line {refused.line}: "
+    assert revision.error == where + refused.sentence
+    assert refused.line in (3, 4)
+
+
 def test_every_kind_of_edit(project):
     text = """
     class K:
