@@ -181,6 +181,8 @@ int hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
 int hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
                      PyObject *new);
 
+/* Compiler flags of the `from __future__` imports of a text. */
+int hr_plan_future_flags(const char *text, const struct hr_blocks *blocks);
 /* The function that holds the body of f: itself, or what keeps the original
  * while f is replaced.  Borrowed. */
 PyObject *hr_plan_body(struct hr_plan *p, PyObject *f);

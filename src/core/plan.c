@@ -274,8 +274,8 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
 /* -- Units ---------------------------------------------------------------- */
 
 /* Flags of the `from __future__` imports, for blocks compiled alone. */
-static int
-get_future_flags(const char *text, const struct hr_blocks *blocks)
+int
+hr_plan_future_flags(const char *text, const struct hr_blocks *blocks)
 {
     static const char *const names[] = {"annotations", "barry_as_FLUFL", NULL};
     int flags = 0;
@@ -318,7 +318,7 @@ add_unit(struct hr_plan *p, struct hr_file *f, PyObject *module)
     u->filename = Py_XNewRef(u->filename);
     u->changed = PyDict_New();
     u->removed = PyList_New(0);
-    u->future = get_future_flags(f->text, &f->blocks);
+    u->future = hr_plan_future_flags(f->text, &f->blocks);
     return u->name == NULL || u->filename == NULL || u->changed == NULL ||
                    u->removed == NULL
                ? -1

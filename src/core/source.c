@@ -400,6 +400,7 @@ is_doubtful(struct hr_source *s, const struct hr_block *b, PyObject *dict,
     if (!doubt && thorough) {
         struct hr_unit u = {.source = s, .text = s->text, .module = module};
         u.filename = code->co_filename;
+        u.future = hr_plan_future_flags(s->text, &s->blocks);
         PyObject *outer = hr_code_compile(
             &u, s->text + b->start, b->end - b->start, (int)b->line, NULL, 0);
         PyObject *inner = outer ? hr_code_find(outer, name) : NULL;
