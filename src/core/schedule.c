@@ -23,9 +23,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STUCK_S 1       /* a run longer than this may be interrupted */
-#define MAX_REFUSED 256 /* files that are tried again */
-#define TIME_LIMIT_S 10 /* for changed statements of sources */
+#define STUCK_S 1           /* a run longer than this may be interrupted */
+#define EMPTY_NS 1000000000 /* an emptied source may be in the making */
+#define MAX_REFUSED 256     /* files that are tried again */
+#define TIME_LIMIT_S 10     /* for changed statements of sources */
 #define STUCK_POLL_MS 100
 #define JOIN_S 2           /* stop() waits this long for a stuck run */
 #define DOUBT_NS 150000000 /* WATCHING.md, rule 3 */
@@ -71,7 +72,7 @@ struct hr_engine {
     struct hr_batch held;    /* sources that did not compile, for a moment */
     int retry;               /* one of them is out of the way */
     struct hr_batch refused; /* those whose evaluation failed, the last time */
-    int64_t held_until;
+    int64_t held_until, hold_ns;
 
     long time_limit;                  /* in seconds */
     PyObject *roots, *folders, *skip; /* owned: lists of str */
@@ -474,6 +475,16 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
             wanted[own++] = changes[i];
         }
     }
+    e->hold_ns = DOUBT_NS;
+    for (size_t i = 0; mode == MODE_SAVED && i < own; i++) {
+        if (wanted[i].kind == HR_CHANGE_CONTENT && wanted[i].size == 0) {
+            /* A large file is written in place: for now it is empty. */
+            e->hold_ns = EMPTY_NS;
+            *hold = 1;
+            PyMem_Free(wanted);
+            return NULL;
+        }
+    }
     n = own;
     if (own > 0 || (e->retry && e->refused.count > 0)) {
         n = add_refused(e, wanted, own);
@@ -587,7 +598,7 @@ hold_batch(struct hr_engine *e, struct hr_batch *batch)
         held[e->held.count++] = *c;
         memset(c, 0, sizeof *c);
     }
-    e->held_until = hr_clock_ns(CLOCK_MONOTONIC) + DOUBT_NS;
+    e->held_until = hr_clock_ns(CLOCK_MONOTONIC) + e->hold_ns;
 }
 
 /* Put what is held in front of a batch; newer saves of a file win. */
