@@ -114,9 +114,13 @@ hr_function_set_code(PyObject *holder, PyObject *code)
 {
     PyFunctionObject *f = AS_FUNCTION(holder);
 #if PY_VERSION_HEX >= 0x030C0000
+    /* As MAKE_FUNCTION does.  0 stays 0: the program has given this function
+     * other defaults than those of the same code have, and call sites trust
+     * the version for how many there are. */
+    uint32_t version =
+        f->func_version ? ((PyCodeObject *)code)->co_version : 0;
     PyFunction_SetVectorcall(f, f->vectorcall);
-    /* As MAKE_FUNCTION does. */
-    f->func_version = ((PyCodeObject *)code)->co_version;
+    f->func_version = version;
 #elif defined(HR_FUNCTION_HAS_VERSION)
     f->func_version = 0;
 #endif

@@ -818,3 +818,35 @@ del g
 assert hot_reload._core.retired() == 0
 """
     )
+
+
+def test_functions_of_one_code_with_other_defaults(program):
+    """A version stands for the defaults, too: it is not given to what lost it."""
+    program(
+        """
+        import os, sys, hot_reload
+        text = '''
+        def make():
+            def inner(a, b=1): return (a, b)
+            return inner
+        one, two = make(), make()
+        two.__defaults__ = None
+        def call(f): return f(5)
+        '''.replace("\\n        ", "\\n")
+        os.mkdir("src"); sys.path.insert(0, "src")
+        path = os.path.abspath("src/mm.py")
+        def write(text):
+            with open(path, "w") as file: file.write(text)
+        write(text)
+        hot_reload.start("src")
+        import mm
+        for _ in range(3000): mm.call(mm.one)
+        write(text.replace("return (a, b)", "return (a, b, 2)"))
+        hot_reload.apply(path)
+        for _ in range(3000): assert mm.call(mm.one) == (5, 1, 2)
+        for _ in range(10):
+            try: mm.call(mm.two)
+            except TypeError as e: assert "'b'" in str(e)
+            else: raise SystemExit("no TypeError")
+        """
+    )
