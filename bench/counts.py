@@ -64,6 +64,8 @@ def measure(bench):
         bench.note("skipped: valgrind is not installed")
         return
     for name, lines in SIZES.items():
+        if bench.quick and lines > 100:
+            continue
         bench.progress(name)
         out = bench.path("callgrind.out")
         done = subprocess.run(

@@ -22,7 +22,7 @@ def text_of(name, value):
     if name == "class":
         return common.make_class_module(3000, value)
     if name == "adds a line":
-        return common.make_module(11000, value, head="# one more\n" * (value % 7))
+        return common.make_module(11000, value, extra="# one more\n" * (value % 7))
     return common.make_module(SIZES[name], value)
 
 

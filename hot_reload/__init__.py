@@ -9,7 +9,6 @@ The engine is in C (`hot_reload._core`); see docs/architecture.md.
 """
 
 import atexit as _atexit
-import logging as _logging
 import os as _os
 import sys as _sys
 from importlib.machinery import SourceFileLoader
@@ -99,6 +98,10 @@ def start(*roots, live=None, skip=(), watch=True):
         from ._control import program_folder
 
         roots = (program_folder(),)
+    # Whoever imports it first is its main thread: not the engine's thread, for
+    # the sake of its first message.
+    import threading  # noqa: F401
+
     live = _paths(live)
     for folder in live:
         if not _os.path.isdir(folder):
@@ -154,7 +157,9 @@ def configure(*, logger=None, level=None, withdraw=None, follow=None, control=No
     if logger is not None:
         _core.set("logger", logger)
     if level is not None:
-        number = _logging.getLevelName(str(level).upper())
+        import logging  # takes longer than all else here together
+
+        number = logging.getLevelName(str(level).upper())
         if not isinstance(number, int):
             raise ValueError(
                 f"configure: level is {level!r}; use DEBUG, INFO, WARNING or ERROR"

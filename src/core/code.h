@@ -31,6 +31,7 @@ struct hr_source {
     int doubt;                /* the live code was not made from this text */
     int partial;              /* the text cannot be split */
     PyObject *modules;        /* owned: names in sys.modules, or NULL */
+    PyObject *shown;          /* owned: the text as str, when it was edited */
     struct hr_blocks members; /* of the class that changed last, if any */
     uint32_t members_of;      /* where that class starts */
     struct hr_reading reading;
@@ -141,7 +142,8 @@ struct hr_file {
     char *text;               /* owned: decoded */
     size_t size;
     struct hr_blocks blocks;
-    PyObject *path; /* owned: str */
+    PyObject *path;  /* owned: str */
+    PyObject *shown; /* owned: the text as str, or NULL */
 };
 
 /* A new object lends its content to one that keeps its identity. */

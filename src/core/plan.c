@@ -763,11 +763,15 @@ keep_texts(struct hr_plan *p)
         if (f->source == NULL || f->text == NULL) {
             continue;
         }
-        PyObject *pair = Py_BuildValue(
-            "(NN)",
-            PyUnicode_DecodeUTF8(f->source->text, (Py_ssize_t)f->source->size,
-                                 "replace"),
-            PyUnicode_DecodeUTF8(f->text, (Py_ssize_t)f->size, "replace"));
+        struct hr_source *s = f->source;
+        PyObject *old = s->shown != NULL
+                            ? Py_NewRef(s->shown)
+                            : PyUnicode_DecodeUTF8(
+                                  s->text, (Py_ssize_t)s->size, "replace");
+        PyObject *new =
+            PyUnicode_DecodeUTF8(f->text, (Py_ssize_t)f->size, "replace");
+        f->shown = Py_XNewRef(new);
+        PyObject *pair = Py_BuildValue("(NN)", old, new);
         if (pair == NULL || PyDict_SetItem(r->texts, f->path, pair) < 0) {
             Py_XDECREF(pair);
             return -1;
@@ -821,7 +825,9 @@ finish(struct hr_plan *p)
         if (f->source != NULL && f->text != NULL) {
             hr_text_set(p->st, f->source, f->text, f->size, &f->blocks);
             f->source->doubt = 0;
+            Py_XSETREF(f->source->shown, f->shown);
             f->text = NULL;
+            f->shown = NULL;
         }
     }
     for (size_t i = 0; i < p->unit_count; i++) {
@@ -931,6 +937,7 @@ clear_plan(struct hr_plan *p)
     for (size_t i = 0; i < p->file_count; i++) {
         free(p->files[i].text);
         hr_blocks_clear(&p->files[i].blocks);
+        Py_XDECREF(p->files[i].shown);
         Py_XDECREF(p->files[i].path);
     }
     for (size_t i = 0; i < p->pair_count; i++) {

@@ -20,6 +20,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -710,6 +713,10 @@ thread_main(void *arg)
     PyGILState_STATE gil = PyGILState_Ensure();
     e->thread_id = PyThread_get_thread_ident();
     PyThreadState *ts = PyEval_SaveThread();
+#ifdef __linux__
+    /* Waiting for the GIL ends when it should, not 50 us later. */
+    (void)prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+#endif
 
     while (!atomic_load(&e->stopping)) {
         struct hr_batch batch = {NULL, 0, 0};

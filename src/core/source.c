@@ -44,6 +44,7 @@ hr_source_free_all(struct hr_state *st)
 {
     for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
         Py_CLEAR(s->modules);
+        Py_CLEAR(s->shown);
     }
     st->modules_seen = 0;
     hr_text_free_all(st);

@@ -143,6 +143,7 @@ hr_text_set(struct hr_state *st, struct hr_source *s, char *text, size_t size,
     clear_reading(s); /* it was compared with the text before */
     pthread_mutex_unlock(&st->texts);
     memset(blocks, 0, sizeof *blocks);
+    Py_CLEAR(s->shown);
 }
 
 /* -- Reading -------------------------------------------------------------- */
@@ -174,18 +175,25 @@ get_length(const unsigned char *p, const unsigned char *end)
     return n;
 }
 
+/* Not zero when a byte is not ASCII or is a NUL (and sometimes otherwise). */
+static inline uint64_t
+is_special(uint64_t word)
+{
+    return (word | (word - 0x0101010101010101ULL)) & 0x8080808080808080ULL;
+}
+
 /* Is it UTF-8 without a NUL, as Python decodes it? */
 static int
 is_utf8(const char *text, size_t size)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + size;
     while (p < end) {
-        uint64_t word;
-        if (end - p >= 8) {
-            memcpy(&word, p, 8);
-            if (((word | (word - 0x0101010101010101ULL)) &
-                 0x8080808080808080ULL) == 0) {
-                p += 8;
+        uint64_t word[4];
+        if (end - p >= 32) {
+            memcpy(word, p, 32);
+            if ((is_special(word[0]) | is_special(word[1]) |
+                 is_special(word[2]) | is_special(word[3])) == 0) {
+                p += 32;
                 continue;
             }
         }
