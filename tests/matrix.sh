@@ -36,7 +36,8 @@ run_one() {
     local log=$home/log.txt
     {
         [ -x "$home/venv/bin/python" ] || "$python" -m venv "$home/venv"
-        # meson writes beside the sources: each build has a copy of its own.
+        # A copy of its own: meson writes beside the sources, and who edits the
+        # tree meanwhile does not mix two states of it.
         rm -rf "$home/source" &&
             mkdir "$home/source" &&
             tar -c --exclude='./.*' --exclude='./build*' --exclude=__pycache__ . |
@@ -45,7 +46,7 @@ run_one() {
                 --force-reinstall --no-deps "$home/source" &&
             "$home/venv/bin/python" -m pip install -q --disable-pip-version-check \
                 'rich>=12,<15' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7' &&
-            cd "$ROOT" &&
+            cd "$home/source" &&
             HOT_RELOAD_SWAPS=${HOT_RELOAD_SWAPS:-4000} \
                 HOT_RELOAD_SHUTDOWNS=${HOT_RELOAD_SHUTDOWNS:-40} \
                 "$home/venv/bin/pytest" -q -p no:cacheprovider tests/python \

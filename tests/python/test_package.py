@@ -28,7 +28,7 @@ def files(*patterns):
         paths = [
             path
             for path in ROOT.rglob("*")
-            if not any(part.startswith(SKIPPED) for part in path.parts)
+            if not any(p.startswith(SKIPPED) for p in path.relative_to(ROOT).parts)
         ]
     for path in sorted(set(paths)):
         if path.is_file() and any(path.match(pattern) for pattern in patterns):
