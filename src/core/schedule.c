@@ -457,6 +457,24 @@ try_sources(struct hr_engine *e, struct hr_change *changes, size_t n,
     return revision;
 }
 
+/* Was this very content refused before?  Then it is not asked for again, and
+ * must not refuse what was saved with it. */
+static int
+is_refused(struct hr_engine *e, const struct hr_change *c)
+{
+    if (c->kind == HR_CHANGE_REFUSED) {
+        hr_log(e->st, HR_SAY_ERROR, "%s", c->error);
+        return 1;
+    }
+    for (size_t i = 0; i < e->refused.count; i++) {
+        if (e->refused.changes[i].hash == c->hash &&
+            strcmp(e->refused.changes[i].path, c->path) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* All sources of a batch are one revision.  NULL with *hold 1: not whole yet.
  * NULL without an exception when there was nothing to do. */
 static PyObject *
@@ -474,7 +492,8 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (is_wanted(e, &changes[i], mode) &&
             (mode == MODE_APPLY ||
-             !(hr_setting(st, "manual") || hr_setting(st, "follow_off")))) {
+             (!(hr_setting(st, "manual") || hr_setting(st, "follow_off")) &&
+              !is_refused(e, &changes[i])))) {
             wanted[own++] = changes[i];
         }
     }
