@@ -69,7 +69,9 @@ hr_gil_take(PyThreadState *ts)
     }
     PyEval_RestoreThread(ts);
     pthread_mutex_lock(&gil_mutex);
-    served = ticket;
+    if (ticket > served) { /* apply() and our thread may take it at once */
+        served = ticket;
+    }
     pthread_cond_broadcast(&gil_taken);
     pthread_mutex_unlock(&gil_mutex);
 }
@@ -105,8 +107,8 @@ hr_gil_after_fork(void)
 
 #endif
 
-#define PAUSE_NS 50000 /* enough for a waiting thread to wake up and take it  \
-                        */
+/* Enough for a waiting thread to wake up and take it. */
+#define PAUSE_NS 50000
 
 void
 hr_gil_pause(void)

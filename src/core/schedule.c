@@ -350,13 +350,12 @@ static int
 forget_refused(struct hr_engine *e, const char *path)
 {
     int found = 0;
-    for (size_t i = 0; i < e->refused.count; i++) {
-        struct hr_change *c = &e->refused.changes[i];
-        if (strcmp(c->path, path) == 0) {
-            free(c->path);
-            free(c->text);
-            *c = e->refused.changes[--e->refused.count];
-            i--;
+    for (size_t i = e->refused.count; i-- > 0;) {
+        struct hr_change c = e->refused.changes[i];
+        if (strcmp(c.path, path) == 0) {
+            e->refused.changes[i] = e->refused.changes[--e->refused.count];
+            free(c.path);
+            free(c.text);
             found = 1;
         }
     }
