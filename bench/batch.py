@@ -49,7 +49,7 @@ def measure(bench):
     if shutil.which("git") is None:
         bench.note("skipped: git is not installed")
         return
-    count, rounds = bench.count(FILES, 100), bench.count(10, 3)
+    count, rounds = bench.count(FILES, 100), bench.count(6, 3)
     git(bench.folder, "init", "-q")
     for value in (1, 2):
         for i in range(count):

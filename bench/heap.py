@@ -70,7 +70,7 @@ def write_all(folder, value):
 
 
 def measure(bench):
-    rounds = bench.count(60, 12)
+    rounds = bench.count(45, 12)
     count = bench.count(6_000_000, 1_000_000)
     hosts, times, gaps, walks = {}, {}, {}, []
     with common.start_writer() as writer:

@@ -25,7 +25,7 @@ TOOLS = {
     "hmr": ("hmr>=0.7,<1",),
     "watchfiles + importlib.reload": ("watchfiles>=1,<2",),
     "watchdog + importlib.reload": ("watchdog>=4,<8",),
-    "gradio reload mode": ("gradio>=5,<7",),
+    "gradio reload mode": ("gradio>=6.31,<7", "rich>=12,<16"),
     "poll every 2 s + setattr": (),
 }
 
@@ -85,57 +85,24 @@ def follow_watchdog(folder):
 
 
 def follow_gradio(folder):
-    import gradio.utils as utils
-
-    class Reloader(utils.ServerReloader):
-        def __init__(self):
-            super().__init__()
-            self._stop = threading.Event()
-
-        @property
-        def running_app(self):
-            return App()
-
-        @property
-        def stop_event(self):
-            return self._stop
-
-        watch_dirs = [folder]
-        watch_sys_path = [folder]
-        watch_module_name = "page"
-        watch_module = None
-        watch_file = os.path.join(folder, "page.py")
-        demo_name = "demo"
-        encoding = "utf-8"
-
-        def stop(self):
-            self._stop.set()
-
-        def should_watch(self):
-            return not self._stop.is_set()
-
-        def swap_blocks(self, demo):
-            pass
-
-    class App:
-        def __getattr__(self, name):
-            return None
-
-    class Page:
-        is_running = True
-
+    """Its watcher in a thread, as `gradio page.py` starts it, without a page."""
     import types
 
-    page = types.ModuleType("page")
-    page.demo = Page()
-    page.__file__ = Reloader.watch_file
-    with open(Reloader.watch_file, "w") as file:
+    from gradio import utils
+
+    path = os.path.join(folder, "page.py")
+    with open(path, "w") as file:
         file.write("import m\n\n\nclass Page:\n    pass\n\n\ndemo = Page()\n")
+    page = types.ModuleType("page")
+    page.__file__ = path
     sys.modules["page"] = page
-    Reloader.watch_module = page
-    reloader = Reloader()
+    reloader = types.SimpleNamespace(
+        watch_dirs=[folder], watch_module_name="page", watch_module=page,
+        demo_file=path, watch_file=path, demo_name="demo", encoding="utf-8",
+        app=types.SimpleNamespace(), should_watch=lambda: True,
+        swap_blocks=lambda demo: None, alert_change=lambda change: None,
+    )
     threading.Thread(target=utils.watchfn, args=(reloader,), daemon=True).start()
-    return None
 
 
 def follow_by_polling(folder):
@@ -226,7 +193,7 @@ keep.target = m.target
 keep.start()
 """
 HMR_KEEP = """\
-import sys, threading
+import os, sys, threading
 sys.path.insert(0, {bench!r})
 import peers, common
 target = None
@@ -237,7 +204,7 @@ def start():
     global started
     if not started:
         started = True
-        link = common.Link(sys.stdin, open(3, "w"))
+        link = common.Link(sys.stdin, open(int(os.environ["BENCH_LINK"]), "w"))
         threading.Thread(
             target=peers.serve_until_end, args=(link, lambda: target)
         ).start()
@@ -259,15 +226,13 @@ def start_hmr(python, folder):
     with open(os.path.join(keep, "keep.py"), "w") as file:
         file.write(HMR_KEEP.format(bench=common.HERE))
     read, write = os.pipe()
-    os.dup2(write, 3, inheritable=True) if write != 3 else os.set_inheritable(3, True)
     process = subprocess.Popen(
-        [python, "-m", "reactivity.hmr", "main.py"], cwd=folder, pass_fds=(3,),
+        [os.path.join(os.path.dirname(python), "hmr"), "main.py"], cwd=folder,
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        text=True, env={**os.environ, "PYTHONPATH": keep},
+        text=True, pass_fds=(write,),
+        env={**os.environ, "PYTHONPATH": keep, "BENCH_LINK": str(write)},
     )
-    os.close(3)
-    if write != 3:
-        os.close(write)
+    os.close(write)
     return common.Link(os.fdopen(read), process.stdin, process)
 
 
@@ -346,8 +311,8 @@ def measure_restart(bench):
         bench.progress("restart of the demo", n + 1)
         begin = common.now()
         process = subprocess.Popen(
-            [python, demo, "--extensions"], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            [python, demo], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, env={**os.environ, "COLUMNS": "200"},
         )
         for line in process.stdout:
             if "http" in line:
@@ -368,7 +333,7 @@ def measure(bench):
         python = get_env(bench, tool, packages)
         if python is not None:
             pythons[tool] = python
-    rounds, slow_rounds = bench.count(40, 6), bench.count(10, 2)
+    rounds, slow_rounds = bench.count(24, 6), bench.count(6, 2)
     results = {}
     with common.start_writer() as writer:
         for lines in list(SIZES)[: bench.count(2, 1)]:

@@ -59,7 +59,7 @@ def host(link, *names):
 
 
 def measure(bench):
-    rounds = bench.count(200, 20)
+    rounds = bench.count(120, 20)
     with_save = {case: [] for case in CASES}
     without = {case: [] for case in CASES}
     modules = {case: f"m{i}" for i, case in enumerate(CASES)}

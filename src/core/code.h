@@ -166,6 +166,9 @@ struct hr_plan {
     PyObject *classes; /* owned: classes that change */
     PyObject *partial; /* owned: list of (code, sentence) */
     int gc_was_enabled, gc_paused, refused;
+    int whole;        /* nobody else shall run: it is planned again */
+    long commit;      /* of replace(), when the plan was begun */
+    int64_t slice_ns; /* when others have run last */
 };
 
 /* Plan and commit a batch of sources: fills the revision.  0, also when it was

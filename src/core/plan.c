@@ -13,6 +13,9 @@
  */
 #include "scope.h"
 
+#define AGAIN 8         /* plans, when replace() comes in between each time */
+#define SLICE_NS 800000 /* with the GIL, while a batch is planned */
+
 /* -- Refusing ------------------------------------------------------------- */
 
 static int
@@ -339,55 +342,104 @@ clear_unit(struct hr_unit *u)
     hr_text_free_members(u);
 }
 
-/* Does the text import the other's module?  By its last name: a guess is
- * enough for an order. */
 static int
-imports(struct hr_unit *u, struct hr_unit *other)
+is_name_byte(char c)
 {
-    Py_ssize_t n;
-    const char *name = PyUnicode_AsUTF8AndSize(other->name, &n);
-    if (name == NULL) {
-        PyErr_Clear();
-        return 0;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           (c >= '0' && c <= '9') || (c & 0x80) != 0;
+}
+
+/* {last part of a module's name: set of indices of units} */
+static PyObject *
+index_units(struct hr_plan *p)
+{
+    PyObject *result = PyDict_New();
+    for (size_t i = 0; result != NULL && i < p->unit_count; i++) {
+        PyObject *name = p->units[i].name;
+        Py_ssize_t n = PyUnicode_GET_LENGTH(name);
+        Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
+        PyObject *last = PyUnicode_Substring(name, dot + 1, n);
+        PyObject *index = PyLong_FromSize_t(i), *set = NULL;
+        if (last != NULL && index != NULL) {
+            set = Py_XNewRef(PyDict_GetItemWithError(result, last));
+            if (set == NULL) {
+                set = PySet_New(NULL);
+            }
+        }
+        if (set == NULL || PySet_Add(set, index) < 0 ||
+            PyDict_SetItem(result, last, set) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(set);
+        Py_XDECREF(index);
+        Py_XDECREF(last);
     }
-    const char *dot = strrchr(name, '.');
-    const char *last = dot != NULL ? dot + 1 : name;
-    for (size_t i = 0; i < u->blocks->count; i++) {
+    return result;
+}
+
+/* The indices of the units that a text imports: a set.  By every word of its
+ * imports: a guess is enough for an order. */
+static PyObject *
+find_imports(struct hr_unit *u, PyObject *by_name)
+{
+    PyObject *found = PySet_New(NULL);
+    for (size_t i = 0; found != NULL && i < u->blocks->count; i++) {
         const struct hr_block *b = &u->blocks->items[i];
-        if (b->kind == HR_BLOCK_IMPORT &&
-            memmem(u->text + b->start, b->end - b->start, last,
-                   strlen(last)) != NULL) {
-            return 1;
+        const char *at = u->text + b->start, *end = u->text + b->end;
+        while (b->kind == HR_BLOCK_IMPORT && found != NULL && at < end) {
+            Py_ssize_t n = 0;
+            while (at + n < end && is_name_byte(at[n])) {
+                n++;
+            }
+            PyObject *word = n > 0 ? PyUnicode_DecodeUTF8(at, n, NULL) : NULL;
+            PyObject *units =
+                word ? PyDict_GetItemWithError(by_name, word) : NULL;
+            PyObject *index,
+                *iterator = units ? PyObject_GetIter(units) : NULL;
+            while (iterator != NULL && found != NULL &&
+                   (index = PyIter_Next(iterator)) != NULL) {
+                if (PySet_Add(found, index) < 0) {
+                    Py_CLEAR(found);
+                }
+                Py_DECREF(index);
+            }
+            Py_XDECREF(iterator);
+            Py_XDECREF(word);
+            if (PyErr_Occurred()) {
+                Py_CLEAR(found);
+            }
+            at += n > 0 ? n : 1;
         }
     }
-    return 0;
+    return found;
+}
+
+/* Is a unit that this one imports not yet in order? */
+static int
+waits(PyObject *imports, size_t own, const unsigned char *done)
+{
+    PyObject *index, *iterator = PyObject_GetIter(imports);
+    int result = 0;
+    while (iterator != NULL && (index = PyIter_Next(iterator)) != NULL) {
+        size_t k = PyLong_AsSize_t(index);
+        result |= k != own && !done[k];
+        Py_DECREF(index);
+    }
+    Py_XDECREF(iterator);
+    return result;
 }
 
 /* Those that are imported first.  Circles stay as they came. */
-static int
-order_units(struct hr_plan *p)
+static void
+place_units(struct hr_plan *p, PyObject *imports, struct hr_unit *ordered,
+            unsigned char *done)
 {
     size_t n = p->unit_count, placed = 0;
-    if (n < 2) {
-        return 0;
-    }
-    struct hr_unit *ordered = PyMem_Malloc(n * sizeof *ordered);
-    unsigned char *done = PyMem_Calloc(n, 1);
-    if (ordered == NULL || done == NULL) {
-        PyMem_Free(ordered);
-        PyMem_Free(done);
-        PyErr_NoMemory();
-        return -1;
-    }
     while (placed < n) {
         size_t before = placed;
         for (size_t i = 0; i < n; i++) {
-            int waits = 0;
-            for (size_t k = 0; !done[i] && k < n && !waits; k++) {
-                waits =
-                    k != i && !done[k] && imports(&p->units[i], &p->units[k]);
-            }
-            if (!done[i] && !waits) {
+            PyObject *own = PyList_GET_ITEM(imports, (Py_ssize_t)i);
+            if (!done[i] && !waits(own, i, done)) {
                 ordered[placed++] = p->units[i];
                 done[i] = 1;
             }
@@ -400,9 +452,52 @@ order_units(struct hr_plan *p)
         }
     }
     memcpy(p->units, ordered, n * sizeof *ordered);
+}
+
+static int
+order_units(struct hr_plan *p)
+{
+    size_t n = p->unit_count;
+    if (n < 2) {
+        return 0;
+    }
+    PyObject *by_name = index_units(p), *imports = PyList_New(0);
+    struct hr_unit *ordered = PyMem_Malloc(n * sizeof *ordered);
+    unsigned char *done = PyMem_Calloc(n, 1);
+    int status = by_name == NULL || imports == NULL ? -1 : 0;
+    if (ordered == NULL || done == NULL) {
+        PyErr_NoMemory();
+        status = -1;
+    }
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        PyObject *set = find_imports(&p->units[i], by_name);
+        status = set == NULL ? -1 : PyList_Append(imports, set);
+        Py_XDECREF(set);
+    }
+    if (status == 0) {
+        place_units(p, imports, ordered, done);
+    }
     PyMem_Free(ordered);
     PyMem_Free(done);
-    return 0;
+    Py_XDECREF(by_name);
+    Py_XDECREF(imports);
+    return status;
+}
+
+/* A batch of hundreds of files takes long to plan, and nothing of it can be
+ * seen before the commit: so others run in between.  Not while statements are
+ * evaluated, as what they make is found by the collector being off. */
+static void
+let_others_run(struct hr_plan *p)
+{
+    int64_t now = hr_clock_ns(CLOCK_MONOTONIC);
+    if (p->slice_ns == 0) {
+        p->slice_ns = now;
+    }
+    if (!p->whole && !p->gc_paused && now - p->slice_ns > SLICE_NS) {
+        hr_gil_pause();
+        p->slice_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    }
 }
 
 /* -- One unit ------------------------------------------------------------- */
@@ -811,6 +906,8 @@ finish(struct hr_plan *p)
                 hr_gil_pause();
             }
         }
+        p->whole = 0;
+        let_others_run(p);
         if (more < 0) {
             hr_log_exception(p->st, "the lines of %U could not be moved",
                              p->units[i].name);
@@ -870,6 +967,7 @@ report_partial(struct hr_plan *p)
 
 /* -- The whole ------------------------------------------------------------ */
 
+/* 0; -1 when the batch is refused; 1 when a replace() came in between. */
 static int
 make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
           struct hr_unit **at)
@@ -912,6 +1010,9 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
         if (plan_unit(&p->units[i]) < 0) {
             return -1;
         }
+        if (i + 1 < p->unit_count) {
+            let_others_run(p);
+        }
     }
     *at = NULL;
     if (hr_evaluate_end(p) < 0) {
@@ -924,6 +1025,9 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
     }
     if (hr_derive(p) < 0 || hr_closure_follow(p, p->j) < 0) {
         return -1;
+    }
+    if (p->st->next_commit != p->commit && p->whole < AGAIN) {
+        return 1;
     }
     return call_hooks(p, "__hot_reload_before__", 1);
 }
@@ -963,6 +1067,8 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
     struct hr_unit *at = NULL;
     int status = -1;
 
+again:
+    p.commit = st->next_commit;
     p.files = PyMem_Calloc(count, sizeof *p.files);
     p.file_count = count;
     p.after = PyList_New(0);
@@ -978,6 +1084,17 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
     }
     status = make_plan(&p, changes, count, &at);
     hr_evaluate_abandon(&p);
+    if (status == 1) {
+        /* Rare enough to plan it all again, now in one go. */
+        int whole = p.whole + 1;
+        clear_plan(&p);
+        p = (struct hr_plan){.st = st, .revision = revision, .whole = whole};
+        status = -1;
+        if (PyList_SetSlice(r->files, 0, PY_SSIZE_T_MAX, NULL) == 0 &&
+            PyList_SetSlice(r->edits, 0, PY_SSIZE_T_MAX, NULL) == 0) {
+            goto again;
+        }
+    }
     if (status == 0) {
         r->planned_ns = hr_clock_ns(CLOCK_MONOTONIC);
         status = hr_journal_swap(p.j);
