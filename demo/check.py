@@ -52,7 +52,7 @@ class Demo:
         extensions=("hot_reload",),
     ):
         self.temporary = tempfile.TemporaryDirectory(prefix="hot_reload-demo-")
-        root = Path(self.temporary.name, "demo")
+        root = self.root = Path(self.temporary.name, "demo")
         ignore = shutil.ignore_patterns("extensions", "__pycache__")
         shutil.copytree(HERE, root, ignore=ignore)
         self.live = root / place / "hot_reload"
@@ -152,6 +152,14 @@ class Demo:
         saved = time.monotonic_ns()
         (self.live / name).write_text(text, encoding="utf-8")
         return saved
+
+    def edit(self, name, old, new):
+        """Edit one of the demo's own sources, such as modules/chat.py."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} stands {text.count(old)} times in {name}")
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def check(demo):

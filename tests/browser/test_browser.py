@@ -1,7 +1,9 @@
 """The demo in a real browser: after a save the same page streams other text."""
 
 import importlib.util
+import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,14 @@ def ask(page, text, ending):
     return page.evaluate("window.seen")
 
 
+def wait_for_edits(demo, count, seconds=5):
+    """Until so many are live; several saves may have become one revision."""
+    deadline = time.monotonic() + seconds
+    while sum(map(int, re.findall(r"(\d+) edits? in", demo.log))) < count:
+        assert time.monotonic() < deadline, demo.log
+        time.sleep(0.02)
+
+
 def test_streamed_text_follows_a_save(page, check):
     with check.Demo() as demo:
         page.goto(demo.url, wait_until="domcontentloaded")
@@ -91,3 +101,34 @@ def test_a_reply_that_streams_ends_in_the_code_that_it_began_with(page, check):
         demo.save(check.LIVE_FILE % "once")
         playwright.expect(reply).to_contain_text("says to it.", timeout=10_000)
         ask(page, "now", "SAYS TO IT. [once")
+
+
+def test_edits_of_sources_while_a_reply_streams_show_in_the_next(page, check):
+    with check.Demo() as demo:
+        page.goto(demo.url, wait_until="domcontentloaded")
+        page.wait_for_selector("#message textarea, #message input")
+        page.evaluate(WATCH)
+        page.locator("#message textarea, #message input").fill("slowly " * 300)
+        page.keyboard.press("Enter")
+        reply = page.locator("#chat .bot").first
+        playwright.expect(reply).to_contain_text("slowly")
+
+        # A generator that runs, what it has called, and what it calls again and again.
+        demo.edit("modules/text_generation.py", "{reply} {word}", "{reply}-{word}")
+        demo.edit("modules/chat.py", "[1] = reply\n", "[1] = reply + '!'\n")
+        demo.edit("modules/chat.py", "margin-right:25%", "margin-right:33%")
+        wait_for_edits(demo, 3)
+        assert "says to it." not in reply.text_content(), "the reply is to be streaming"
+
+        playwright.expect(reply).to_contain_text("says to it.", timeout=30_000)
+        assert "slowly slowly" in reply.text_content()
+        assert "!" not in reply.text_content()
+        assert "33%" in reply.get_attribute("style")
+
+        streamed = ask(page, "next", "-says-to-it.!")
+        assert any("-next" in text and "-says" not in text for text in streamed)
+        assert not any("You said: next" in text for text in streamed)
+        assert page.evaluate("window.marker") == "this very page"
+        loads = page.locator("#loads textarea, #loads input")
+        playwright.expect(loads).to_have_value("Model loaded 1 time since the start.")
+        assert demo.log.count("Model loaded in") == 1

@@ -56,7 +56,7 @@ class Tab:
 
     def __init__(self, demo, page):
         self.demo, self.page = demo, page
-        self.modules = demo.live.parents[1] / "modules"
+        self.modules = demo.root / "modules"
 
     def open(self, query=""):
         self.page.goto(self.demo.url + query, wait_until="domcontentloaded")
