@@ -232,7 +232,7 @@ plan_members(struct hr_scope *s)
         }
         Py_DECREF(key);
     }
-    if (hr_derive_members(s) < 0 || plan_names(s) < 0 ||
+    if (hr_member_derive(s) < 0 || plan_names(s) < 0 ||
         PyList_Append(p->classes, s->type) < 0) {
         return -1;
     }

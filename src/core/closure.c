@@ -1,226 +1,14 @@
 /* Functions alive that were made from code nested in a changed function:
  * closures, lambdas, methods of local classes.
  *
- * A nested code object is held by its parent's constants and by each function
- * made from it.  Its reference count tells at once that no such function is
- * alive, so the heap is searched only where there is something to find.
- *
- * Nested code is paired by name, and by order among equal names.  Cells are
- * matched by the names of the variables.  A cell that a live closure lacks is
- * made where its value is known (the enclosing function assigns it once, and a
- * constant); else the edit is refused for that closure, which goes on with its
- * old code.
+ * They are found by their code (nest.c).  Cells are matched by the names of
+ * the variables.  A cell that a live closure lacks is made where its value is
+ * known (the enclosing function assigns it once, and a constant); else the
+ * edit is refused for that closure, which goes on with its old code.
  */
 #include "code.h"
 
 #define MAX_LINEAGE 256 /* refused closures that are remembered */
-
-struct nest {
-    PyObject *old, *new;               /* borrowed: nested code objects */
-    PyObject *old_parent, *new_parent; /* borrowed */
-    PyObject *found;                   /* owned: list of functions */
-};
-
-struct nests {
-    struct hr_state *st;
-    struct nest *items;
-    size_t count, capacity;
-};
-
-static int
-add_nest(struct nests *n, PyObject *old, PyObject *new, PyObject *old_parent,
-         PyObject *new_parent)
-{
-    if (n->count == n->capacity) {
-        size_t capacity = n->capacity ? n->capacity * 2 : 8;
-        struct nest *items = PyMem_Realloc(n->items, capacity * sizeof *items);
-        if (items == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        n->items = items;
-        n->capacity = capacity;
-    }
-    n->items[n->count] =
-        (struct nest){old, new, old_parent, new_parent, PyList_New(0)};
-    return n->items[n->count++].found == NULL ? -1 : 0;
-}
-
-/* The k-th code object of that name among the constants. */
-static PyObject *
-find_nested(PyObject *consts, PyObject *name, int k)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
-        PyObject *o = PyTuple_GET_ITEM(consts, i);
-        if (PyCode_Check(o) &&
-            PyUnicode_Compare(((PyCodeObject *)o)->co_name, name) == 0 &&
-            k-- == 0) {
-            return o;
-        }
-    }
-    return NULL;
-}
-
-/* Closures that were refused still run what came before `old`. */
-static int
-add_lineage(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
-            PyObject *new_top)
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(n->st->lineage); i++) {
-        PyObject *pair = PyList_GET_ITEM(n->st->lineage, i);
-        PyObject *earlier = PyTuple_GET_ITEM(pair, 0);
-        if (PyTuple_GET_ITEM(pair, 1) == old &&
-            (add_nest(n, earlier, new, old_top, new_top) < 0 ||
-             add_lineage(n, earlier, new, old_top, new_top) < 0)) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-pair_nested(struct nests *n, PyObject *old, PyObject *new, PyObject *old_top,
-            PyObject *new_top)
-{
-    PyObject *consts = ((PyCodeObject *)old)->co_consts;
-    if (old == new) {
-        return 0;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
-        PyObject *o = PyTuple_GET_ITEM(consts, i);
-        if (!PyCode_Check(o)) {
-            continue;
-        }
-        PyObject *name = ((PyCodeObject *)o)->co_name;
-        int k = 0;
-        for (Py_ssize_t m = 0; m < i; m++) {
-            PyObject *other = PyTuple_GET_ITEM(consts, m);
-            k +=
-                PyCode_Check(other) &&
-                PyUnicode_Compare(((PyCodeObject *)other)->co_name, name) == 0;
-        }
-        PyObject *partner =
-            find_nested(((PyCodeObject *)new)->co_consts, name, k);
-        if (partner == NULL) {
-            continue; /* removed: what is alive stays as it is */
-        }
-        if (Py_REFCNT(o) > 1 &&
-            (add_nest(n, o, partner, old_top, new_top) < 0 ||
-             add_lineage(n, o, partner, old_top, new_top) < 0)) {
-            return -1;
-        }
-        if (pair_nested(n, o, partner, o, partner) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int
-hr_closure_is_alive(PyObject *code)
-{
-    PyObject *consts = ((PyCodeObject *)code)->co_consts;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
-        PyObject *o = PyTuple_GET_ITEM(consts, i);
-        if (PyCode_Check(o) && (Py_REFCNT(o) > 1 || hr_closure_is_alive(o))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* -- Searching the heap --------------------------------------------------- */
-
-static int
-keep_if_wanted(struct nests *n, PyObject *o)
-{
-    PyObject *code = ((PyFunctionObject *)o)->func_code;
-    for (size_t i = 0; i < n->count; i++) {
-        if (n->items[i].old == code && !hr_function_is_holder(o)) {
-            return PyList_Append(n->items[i].found, o);
-        }
-    }
-    return 0;
-}
-
-#if PY_VERSION_HEX >= 0x030C0000
-/* The callback may neither allocate nor release. */
-struct heap_walk {
-    struct nests *n;
-    PyObject **found; /* new references, room for `capacity` */
-    size_t count, capacity, missed;
-};
-
-static int
-visit_object(PyObject *o, void *arg)
-{
-    struct heap_walk *w = arg;
-    if (Py_TYPE(o) == &PyFunction_Type) {
-        PyObject *code = ((PyFunctionObject *)o)->func_code;
-        for (size_t i = 0; i < w->n->count; i++) {
-            if (w->n->items[i].old == code) {
-                if (w->count < w->capacity) {
-                    w->found[w->count++] = Py_NewRef(o);
-                }
-                else {
-                    w->missed++;
-                }
-                break;
-            }
-        }
-    }
-    return 1;
-}
-
-static int
-search_heap(struct nests *n)
-{
-    struct heap_walk w = {.n = n, .capacity = 256};
-    int status = 0;
-    do {
-        w.count = w.missed = 0;
-        w.capacity *= 4;
-        w.found = PyMem_Malloc(w.capacity * sizeof *w.found);
-        if (w.found == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        PyUnstable_GC_VisitObjects(visit_object, &w);
-        for (size_t i = 0; i < w.count; i++) {
-            if (status == 0 && w.missed == 0) {
-                status = keep_if_wanted(n, w.found[i]);
-            }
-            Py_DECREF(w.found[i]);
-        }
-        PyMem_Free(w.found);
-    } while (w.missed > 0 && status == 0);
-    return status;
-}
-#else
-static int
-search_heap(struct nests *n)
-{
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *find = gc ? PyObject_GetAttrString(gc, "get_referrers") : NULL;
-    PyObject *codes = PyTuple_New((Py_ssize_t)n->count);
-    for (size_t i = 0; codes != NULL && i < n->count; i++) {
-        PyTuple_SET_ITEM(codes, (Py_ssize_t)i, Py_NewRef(n->items[i].old));
-    }
-    PyObject *all = find && codes ? PyObject_CallObject(find, codes) : NULL;
-    int status = all == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
-        PyObject *o = PyList_GET_ITEM(all, i);
-        if (Py_TYPE(o) == &PyFunction_Type) {
-            status = keep_if_wanted(n, o);
-        }
-    }
-    Py_XDECREF(all);
-    Py_XDECREF(codes);
-    Py_XDECREF(find);
-    Py_XDECREF(gc);
-    return status;
-}
-#endif
 
 /* -- One live function ---------------------------------------------------- */
 
@@ -239,7 +27,7 @@ index_of(PyObject *names, PyObject *name)
 /* The closure for the new code.  1 with *closure (owned), 0 when a value is
  * not known, -1 with an exception. */
 static int
-make_closure(struct nest *n, PyFunctionObject *f, PyObject *constants,
+make_closure(struct hr_nest *n, PyFunctionObject *f, PyObject *constants,
              PyObject **closure)
 {
     PyObject *names = hr_compat_freevars((PyCodeObject *)n->new);
@@ -285,7 +73,7 @@ make_closure(struct nest *n, PyFunctionObject *f, PyObject *constants,
 /* Cells that hold the constant which the old parent assigned get the new
  * one's, unless the program has changed them. */
 static int
-plan_constants(struct hr_journal *j, struct nest *n, PyFunctionObject *f,
+plan_constants(struct hr_journal *j, struct hr_nest *n, PyFunctionObject *f,
                PyObject *was, PyObject *is)
 {
     PyObject *names = hr_compat_freevars((PyCodeObject *)f->func_code);
@@ -372,8 +160,10 @@ refuse_closure(struct hr_plan *p, PyObject *f, PyObject *code)
     return status;
 }
 
+/* -- All of a journal ----------------------------------------------------- */
+
 static int
-plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
+plan_nest(struct hr_plan *p, struct hr_journal *j, struct hr_nest *n)
 {
     PyObject *was = hr_code_constant_cells(n->old_parent);
     PyObject *is = hr_code_constant_cells(n->new_parent);
@@ -405,7 +195,7 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct nest *n)
 /* What the batch itself has just made with an old decorator is in a holder of
  * this journal: it takes the new code before it is in force. */
 static int
-renew_holders(struct nests *n, struct hr_journal *j, size_t count)
+renew_holders(struct hr_nests *n, struct hr_journal *j, size_t count)
 {
     int status = 0;
     for (size_t i = 0; status == 0 && i < count; i++) {
@@ -415,7 +205,7 @@ renew_holders(struct nests *n, struct hr_journal *j, size_t count)
         }
         PyFunctionObject *f = (PyFunctionObject *)holder;
         for (size_t k = 0; status == 0 && k < n->count; k++) {
-            struct nest *nest = &n->items[k];
+            struct hr_nest *nest = &n->items[k];
             if (f->func_code != nest->old) {
                 continue;
             }
@@ -437,7 +227,7 @@ renew_holders(struct nests *n, struct hr_journal *j, size_t count)
 int
 hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
 {
-    struct nests n = {.st = p->st};
+    struct hr_nests n = {.st = p->st};
     int status = 0;
     size_t count = hr_journal_count(j);
     for (size_t i = 0; status == 0 && i < count; i++) {
@@ -445,22 +235,19 @@ hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
         if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value)) {
             PyObject *old = ((PyFunctionObject *)owner)->func_code;
             PyObject *new = ((PyFunctionObject *)value)->func_code;
-            status = pair_nested(&n, old, new, old, new);
+            status = hr_nest_pair(&n, old, new, old, new);
         }
     }
     if (status == 0 && n.count > 0) {
         status = renew_holders(&n, j, count);
     }
     if (status == 0 && n.count > 0) {
-        status = search_heap(&n);
+        status = hr_nest_search(&n);
     }
     for (size_t i = 0; status == 0 && i < n.count; i++) {
         status = plan_nest(p, j, &n.items[i]);
     }
-    for (size_t i = 0; i < n.count; i++) {
-        Py_XDECREF(n.items[i].found);
-    }
-    PyMem_Free(n.items);
+    hr_nest_clear(&n);
     return status;
 }
 
@@ -469,7 +256,7 @@ hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
 /* Pair the code objects of two constants tuples; 0 when anything else
  * differs. */
 static int
-pair_constants(struct nests *n, PyObject *old, PyObject *new)
+pair_constants(struct hr_nests *n, PyObject *old, PyObject *new)
 {
     PyObject *a = ((PyCodeObject *)old)->co_consts;
     PyObject *b = ((PyCodeObject *)new)->co_consts;
@@ -502,7 +289,7 @@ pair_constants(struct nests *n, PyObject *old, PyObject *new)
         if (!(((PyCodeObject *)x)->co_flags & CO_OPTIMIZED)) {
             return 0; /* a class's body */
         }
-        if (add_nest(n, x, y, old, new) < 0) {
+        if (hr_nest_add(n, x, y, old, new) < 0) {
             return -1;
         }
     }
@@ -523,7 +310,7 @@ is_made_from(struct hr_unit *u, PyObject *code, PyObject *old)
 int
 hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
 {
-    struct nests n = {.st = u->plan->st};
+    struct hr_nests n = {.st = u->plan->st};
     PyObject *gc = NULL, *all = NULL;
     int status = hr_code_is_same_but_constants(old, new);
     if (status == 1) {
@@ -579,10 +366,7 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
             Py_XDECREF(holder);
         }
     }
-    for (size_t i = 0; i < n.count; i++) {
-        Py_XDECREF(n.items[i].found);
-    }
-    PyMem_Free(n.items);
+    hr_nest_clear(&n);
     Py_XDECREF(all);
     Py_XDECREF(gc);
     return status;

@@ -386,3 +386,23 @@ error:
     Py_XDECREF(result);
     return NULL;
 }
+
+int
+hr_code_future_flags(const char *text, const struct hr_blocks *blocks)
+{
+    static const char *const names[] = {"annotations", "barry_as_FLUFL", NULL};
+    int flags = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct hr_block *b = &blocks->items[i];
+        if (b->kind == HR_BLOCK_FUTURE) {
+            for (int k = 0; names[k] != NULL; k++) {
+                if (memmem(text + b->start, b->end - b->start, names[k],
+                           strlen(names[k])) != NULL) {
+                    flags |= k == 0 ? CO_FUTURE_ANNOTATIONS
+                                    : CO_FUTURE_BARRY_AS_BDFL;
+                }
+            }
+        }
+    }
+    return flags;
+}

@@ -1,5 +1,6 @@
-/* What the files that follow sources share: source.c, plan.c, evaluate.c,
- * code.c, closure.c, derive.c, line.c.  Conventions as in core.h. */
+/* What the files that follow sources share: one section for each, from
+ * source.c to line.c.  Those that need a scope are in scope.h.  Conventions as
+ * in core.h. */
 #ifndef HR_CODE_H
 #define HR_CODE_H
 
@@ -175,22 +176,55 @@ struct hr_plan {
  * refused (the revision says why); -1 with an exception for our own errors. */
 int hr_plan_run(struct hr_state *st, PyObject *revision,
                 struct hr_change *changes, size_t count);
-/* Record the refusal of the batch: the current exception when `code` is NULL;
- * returns -1. */
-int hr_plan_refuse(struct hr_plan *p, struct hr_unit *u, const char *code,
-                   int line, const char *format, ...);
 int hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
                      const char *text, const struct hr_block *block);
 /* f takes the body of `new`, a function that nobody else holds; under a
  * replacement, the original does. */
 int hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
                      PyObject *new);
-
-/* Compiler flags of the `from __future__` imports of a text. */
-int hr_plan_future_flags(const char *text, const struct hr_blocks *blocks);
+/* A batch of hundreds of files takes long: with the GIL for a while already,
+ * let go of it, where that is possible. */
+void hr_plan_let_others_run(struct hr_plan *p);
 /* The function that holds the body of f: itself, or what keeps the original
  * while f is replaced.  Borrowed. */
 PyObject *hr_plan_body(struct hr_plan *p, PyObject *f);
+
+/* -- refuse.c: what is refused, and why --------------------------------------
+ */
+
+/* Record the refusal of the batch; returns -1, without an exception. */
+int hr_refuse_batch(struct hr_plan *p, struct hr_unit *u, const char *code,
+                    int line, const char *format, ...);
+/* The same: the current exception is the reason, and is cleared. */
+void hr_refuse_exception(struct hr_plan *p, struct hr_unit *u);
+/* Record and log what is refused of a batch that is live (p->partial). */
+int hr_refuse_partly(struct hr_plan *p);
+
+/* -- unit.c: one module of a batch -------------------------------------------
+ */
+
+/* A unit for a module that was made from this file. */
+int hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module);
+void hr_unit_clear(struct hr_unit *u);
+/* The unit of that name, or NULL. */
+struct hr_unit *hr_unit_find(struct hr_plan *p, PyObject *module);
+/* Evaluate what changed. */
+int hr_unit_plan(struct hr_unit *u);
+/* Names whose value is another now: into the journal. */
+int hr_unit_plan_values(struct hr_unit *u);
+
+/* -- order.c, hook.c, finish.c: steps of a plan ------------------------------
+ */
+
+/* Put the units in the order of their imports. */
+int hr_order_units(struct hr_plan *p);
+/* Call the hooks of that name.  0, or -1 with the exception of a hook when
+ * `stops`; else they are logged. */
+int hr_hook_call(struct hr_plan *p, const char *name, int stops);
+/* __hot_reload_migrate__ for the instances of the classes that changed. */
+void hr_hook_migrate(struct hr_plan *p);
+/* All that follows the commit; the revision has the journal then. */
+void hr_finish_batch(struct hr_plan *p);
 
 /* -- code.c ------------------------------------------------------------------
  */
@@ -207,6 +241,9 @@ int hr_code_is_same(PyObject *a, PyObject *b);
 /* The same for one constant, and for all but the constants. */
 int hr_code_is_same_const(PyObject *a, PyObject *b);
 int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
+/* Compiler flags of the `from __future__` imports of a text, for blocks that
+ * are compiled alone. */
+int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
 /* {name: constant} of cells that the code assigns once, and a constant. */
@@ -233,35 +270,93 @@ int hr_evaluate_substitute_leaked(struct hr_plan *p);
 /* -- closure.c: functions alive that were made from nested code --------------
  */
 
-/* For every function whose body the journal exchanges: closures and methods
- * made from code nested in the old body get what is nested in the new one. */
 /* A holder with other code, and all else of the function o. */
 PyObject *hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure);
 /* A statement of which only functions defined in it changed: those that are
  * alive take their new bodies, and it is not run.  1 when that was planned, 0
  * when it has to be run. */
 int hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new);
+/* For every function whose body the journal exchanges: closures and methods
+ * made from code nested in the old body get what is nested in the new one. */
 int hr_closure_follow(struct hr_plan *p, struct hr_journal *j);
+
+/* -- nest.c: nested code, and what is alive of it ----------------------------
+ */
+
+struct hr_nest {
+    PyObject *old, *new;               /* borrowed: nested code objects */
+    PyObject *old_parent, *new_parent; /* borrowed */
+    PyObject *found;                   /* owned: list of functions */
+};
+
+struct hr_nests {
+    struct hr_state *st;
+    struct hr_nest *items; /* owned */
+    size_t count, capacity;
+};
+
+int hr_nest_add(struct hr_nests *n, PyObject *old, PyObject *new,
+                PyObject *old_parent, PyObject *new_parent);
+/* Add all code nested in `old` that is nested in `new` as well, where
+ * functions may be alive.  The tops are their parents. */
+int hr_nest_pair(struct hr_nests *n, PyObject *old, PyObject *new,
+                 PyObject *old_top, PyObject *new_top);
+/* Find the functions alive of each. */
+int hr_nest_search(struct hr_nests *n);
+void hr_nest_clear(struct hr_nests *n);
 /* Are there functions made from code nested in this code? */
-int hr_closure_is_alive(PyObject *code);
+int hr_nest_is_alive(PyObject *code);
 
-/* -- derive.c: constants in other places
- * -------------------------------------- */
+/* -- import.c: `from m import x` ---------------------------------------------
+ */
 
-int hr_derive(struct hr_plan *p);
+struct hr_import {
+    const char *at, *end;
+    PyObject *module; /* owned: absolute name */
+};
+
+/* Begin to read `from X import`: 1, or 0 when it is another statement. */
+int hr_import_begin(struct hr_import *m, PyObject *dict, const char *text,
+                    const struct hr_block *b);
+/* The next imported name (both owned): 1, 2 for a star, 0 at the end. */
+int hr_import_next(struct hr_import *m, PyObject **name, PyObject **as);
+/* Is the name one that a star imports? */
+int hr_import_is_public(PyObject *dict, PyObject *name);
 /* Run one import statement, seeing what the batch has planned.  1 when it was
  * handled, 0 when it has to be run as any other. */
-int hr_derive_import(struct hr_unit *u, const struct hr_block *block);
+int hr_import_run(struct hr_unit *u, const struct hr_block *block);
+
+/* -- pure.c: what can be computed again --------------------------------------
+ */
+
+/* Is it of a built-in type without side effects? */
+int hr_pure_is_value(PyObject *o);
+/* Is it the module of this dict (NULL: of none)? */
+int hr_pure_is_module(PyObject *o, PyObject *dict);
+/* Does the variable still hold what it was given? */
+int hr_pure_still_holds(PyObject *current, PyObject *old);
+/* Is the name a word of this text? */
+int hr_pure_reads(const char *text, size_t size, PyObject *name);
+/* May the assignment be computed again without anybody noticing?  `module`,
+ * when not NULL, may be used, too: a module's dict. */
+int hr_pure_is_assignment(PyObject *code, PyObject *dict, PyObject *target,
+                          PyObject *module);
+/* Does the statement but define and assign?  -1 with an exception. */
+int hr_pure_is_definition(PyObject *code, PyObject *dict);
+
+/* -- derive.c: copies and constants in other places --------------------------
+ */
+
+/* All that follows from the values that the units of the plan have changed. */
+int hr_derive(struct hr_plan *p);
 
 /* -- line.c: functions that only moved
  * ---------------------------------------- */
 
-/* Blocks of the old text whose line changed, ascending. */
+/* Blocks of the old text whose line changed. */
 struct hr_move {
     int first, last, delta;
 };
-struct hr_move *hr_line_members(struct hr_unit *u, const struct hr_block *old,
-                                const struct hr_block *new, size_t *count);
 /* The moves of one module, and how far they are done. */
 #define HR_LINES_SLICE 50
 struct hr_lines {
@@ -271,6 +366,8 @@ struct hr_lines {
     PyObject *items, *seen; /* owned */
     Py_ssize_t next;
 };
+/* Find what moved in a module; after a failure as well, end it. */
+int hr_line_begin(struct hr_unit *u, struct hr_lines *lines);
 /* A journal of new line numbers for the next functions of a module that lie in
  * the moved blocks and whose bodies the plan does not exchange.  1: there are
  * more; each journal is to be committed before the next is asked for. */

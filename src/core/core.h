@@ -331,8 +331,28 @@ PyObject *hr_live_run(struct hr_state *st, const char *path, const char *text,
                       size_t size, const struct hr_moment *moment,
                       int starting);
 
+/* -- working.c: copies of the live files that worked last -------------------
+ */
+
+#define HR_LAST_WORKING ".last_working" /* their folder's name */
+
+/* Needs no GIL.  0, or an errno. */
+int hr_working_save(const char *path, const char *text, size_t size);
+/* The copy of a live file as bytes, None when there is none; *filename is the
+ * copy's own path (owned). */
+PyObject *hr_working_read(const char *path, PyObject **filename);
+
+/* -- show.c: the text that linecache has ------------------------------------
+ */
+
 /* Make linecache show this text (bytes or str) for the file. */
-void hr_live_show_source(PyObject *filename, PyObject *text);
+void hr_show_text(PyObject *filename, PyObject *text);
+/* What it has for the file, or NULL without an exception: to be shown again
+ * when a run has failed, and what is in effect is of the text of then. */
+PyObject *hr_show_get(PyObject *filename);
+void hr_show_again(PyObject *filename, PyObject *entry);
+/* It shall read the file when it is asked for it. */
+void hr_show_forget(PyObject *filename);
 
 /* -- gil.c: taking the GIL soon --------------------------------------------
  */

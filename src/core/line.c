@@ -18,9 +18,9 @@ compare_moves(const void *a, const void *b)
 
 /* The moved members of a class that changed.  Owned, never NULL but without
  * memory. */
-struct hr_move *
-hr_line_members(struct hr_unit *u, const struct hr_block *old,
-                const struct hr_block *new, size_t *count)
+static struct hr_move *
+find_member_moves(struct hr_unit *u, const struct hr_block *old,
+                  const struct hr_block *new, size_t *count)
 {
     const struct hr_members *m = hr_text_members(u, old, new);
     struct hr_diff d = {0};
@@ -51,6 +51,66 @@ hr_line_members(struct hr_unit *u, const struct hr_block *old,
     }
     hr_diff_clear(&d);
     return moves;
+}
+
+int
+hr_line_begin(struct hr_unit *u, struct hr_lines *lines)
+{
+    const struct hr_blocks *old = &u->source->blocks, *new = u->blocks;
+    struct hr_diff d = {0};
+    struct hr_move *moves;
+    size_t count = 0;
+    *lines = (struct hr_lines){.u = u}; /* it is ended after a failure, too */
+    if (hr_diff_blocks(u->source->text, old, u->text, new, &d) < 0) {
+        return -1;
+    }
+    moves = PyMem_Calloc(old->count + 1, sizeof *moves);
+    int status = moves == NULL ? -1 : 0;
+    int *partner = PyMem_Malloc((old->count + 1) * sizeof *partner);
+    for (size_t i = 0; partner != NULL && i < old->count; i++) {
+        partner[i] = -1;
+    }
+    for (size_t i = 0; partner != NULL && i < new->count; i++) {
+        if (d.match[i] >= 0) {
+            partner[d.match[i]] = (int)i;
+        }
+    }
+    for (size_t i = 0; status == 0 && partner != NULL && i < old->count; i++) {
+        const struct hr_block *a = &old->items[i];
+        const struct hr_block *b =
+            partner[i] >= 0 ? &new->items[partner[i]] : NULL;
+        if (b == NULL) {
+            continue;
+        }
+        int delta = (int)b->line - (int)a->line;
+        if (a->raw_hash == b->raw_hash) {
+            if (delta != 0) {
+                moves[count++] =
+                    (struct hr_move){(int)a->line, (int)a->end_line, delta};
+            }
+        }
+        else if (a->kind == HR_BLOCK_CLASS && b->kind == HR_BLOCK_CLASS) {
+            size_t more = 0;
+            struct hr_move *inner = find_member_moves(u, a, b, &more);
+            struct hr_move *grown = PyMem_Realloc(
+                moves, (count + more + old->count + 2) * sizeof *moves);
+            if (inner == NULL || grown == NULL) {
+                status = -1;
+            }
+            if (grown != NULL) {
+                moves = grown;
+            }
+            if (status == 0) {
+                memcpy(moves + count, inner, more * sizeof *inner);
+                count += more;
+            }
+            PyMem_Free(inner);
+        }
+    }
+    PyMem_Free(partner);
+    hr_diff_clear(&d);
+    *lines = (struct hr_lines){.u = u, .moves = moves, .count = count};
+    return status;
 }
 
 struct walk {
@@ -282,7 +342,7 @@ has_live_nests(struct hr_journal *j, size_t from)
     PyObject *f, *holder;
     for (size_t i = from; i < hr_journal_count(j); i++) {
         if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &f, &holder) &&
-            hr_closure_is_alive(((PyFunctionObject *)f)->func_code)) {
+            hr_nest_is_alive(((PyFunctionObject *)f)->func_code)) {
             return 1;
         }
     }

@@ -5,173 +5,12 @@
  * everything that this run did is swapped back and the module of the last run
  * returns to sys.modules.  It is not run a second time.
  *
- * The last version that ran to its end is copied to .last_working/ beside the
- * live files, and runs at start when the file itself is broken.
+ * The last version that ran to its end is kept (working.c), and runs at start
+ * when the file itself is broken.
  */
 #include "core.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define LAST_WORKING ".last_working"
-
-/* -- Copies of the last working versions ---------------------------------- */
-
-/* <folder>/.last_working/<name>, or the folder alone when name is NULL.
- * malloc'ed. */
-static char *
-last_working_path(const char *path, int with_name)
-{
-    const char *slash = strrchr(path, '/');
-    size_t folder = slash != NULL ? (size_t)(slash - path) : 1;
-    const char *name = slash != NULL ? slash + 1 : path;
-    size_t size = folder + sizeof LAST_WORKING + strlen(name) + 3;
-    char *result = malloc(size);
-    if (result != NULL) {
-        snprintf(result, size, "%.*s/" LAST_WORKING "%s%s", (int)folder,
-                 slash != NULL ? path : ".", with_name ? "/" : "",
-                 with_name ? name : "");
-    }
-    return result;
-}
-
-static int
-write_all(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, text, size);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return -1;
-        }
-        text += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Write the copy under another name and rename it: a copy is whole or absent.
- * 0, or an errno.  Needs no GIL. */
-static int
-save_last_working(const char *path, const char *text, size_t size)
-{
-    char *folder = last_working_path(path, 0);
-    char *file = last_working_path(path, 1);
-    char *temporary = NULL;
-    int status = ENOMEM, fd = -1;
-    if (folder == NULL || file == NULL ||
-        (temporary = malloc(strlen(file) + 32)) == NULL) {
-        goto done;
-    }
-    snprintf(temporary, strlen(file) + 32, "%s.%ld.tmp", file, (long)getpid());
-    if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
-        status = errno;
-        goto done;
-    }
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        status = errno;
-        goto done;
-    }
-    status = write_all(fd, text, size) < 0 ? errno : 0;
-    if (close(fd) < 0 && status == 0) {
-        status = errno;
-    }
-    if (status == 0 && rename(temporary, file) < 0) {
-        status = errno;
-    }
-    if (status != 0) {
-        (void)unlink(temporary);
-    }
-done:
-    free(temporary);
-    free(file);
-    free(folder);
-    return status;
-}
-
-/* The content of a file as bytes; None where there is none. */
-static PyObject *
-read_file(const char *path)
-{
-    PyObject *io = PyImport_ImportModule("io");
-    PyObject *file =
-        io ? PyObject_CallMethod(io, "open", "ss", path, "rb") : NULL;
-    PyObject *text = file ? PyObject_CallMethod(file, "read", NULL) : NULL;
-    if (file != NULL) {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        PyObject *closed = PyObject_CallMethod(file, "close", NULL);
-        Py_XDECREF(closed);
-        PyErr_Restore(type, value, traceback);
-    }
-    if (text == NULL && PyErr_ExceptionMatches(PyExc_FileNotFoundError)) {
-        PyErr_Clear();
-        text = Py_NewRef(Py_None);
-    }
-    Py_XDECREF(file);
-    Py_XDECREF(io);
-    return text;
-}
-
 /* -- One run -------------------------------------------------------------- */
-
-/* Tracebacks and inspect show the text that runs, not what is on the disk. */
-void
-hr_live_show_source(PyObject *filename, PyObject *text)
-{
-    PyObject *linecache = PyImport_ImportModule("linecache");
-    PyObject *cache =
-        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
-    PyObject *io = PyImport_ImportModule("io");
-    PyObject *raw = NULL, *wrapper = NULL, *lines = NULL, *entry = NULL;
-    PyObject *tokenize = PyImport_ImportModule("tokenize");
-    PyObject *encoding = NULL, *readline = NULL;
-    if (cache == NULL || io == NULL || tokenize == NULL) {
-        goto done;
-    }
-    if (PyUnicode_Check(text)) {
-        wrapper = PyObject_CallMethod(io, "StringIO", "O", text);
-        goto read;
-    }
-    raw = PyObject_CallMethod(io, "BytesIO", "O", text);
-    readline = raw ? PyObject_GetAttrString(raw, "readline") : NULL;
-    encoding = readline ? PyObject_CallMethod(tokenize, "detect_encoding", "O",
-                                              readline)
-                        : NULL;
-    if (encoding == NULL) {
-        goto done;
-    }
-    Py_XSETREF(raw, PyObject_CallMethod(io, "BytesIO", "O", text));
-    wrapper = raw ? PyObject_CallMethod(io, "TextIOWrapper", "OO", raw,
-                                        PyTuple_GET_ITEM(encoding, 0))
-                  : NULL;
-read:
-    lines = wrapper ? PyObject_CallMethod(wrapper, "readlines", NULL) : NULL;
-    /* No modification time: linecache.checkcache() then leaves it. */
-    entry = lines ? Py_BuildValue("(nOOO)", PyObject_Size(text), Py_None,
-                                  lines, filename)
-                  : NULL;
-    if (entry != NULL) {
-        (void)PyObject_SetItem(cache, filename, entry);
-    }
-done:
-    PyErr_Clear(); /* only for show */
-    Py_XDECREF(entry);
-    Py_XDECREF(lines);
-    Py_XDECREF(wrapper);
-    Py_XDECREF(encoding);
-    Py_XDECREF(readline);
-    Py_XDECREF(raw);
-    Py_XDECREF(tokenize);
-    Py_XDECREF(io);
-    Py_XDECREF(cache);
-    Py_XDECREF(linecache);
-}
 
 static PyObject *
 compile_text(PyObject *text, PyObject *filename)
@@ -183,37 +22,6 @@ compile_text(PyObject *text, PyObject *filename)
                          : NULL;
     Py_XDECREF(builtins);
     return code;
-}
-
-/* What linecache has for the file.  New reference, or NULL without an
- * exception. */
-static PyObject *
-get_shown_source(PyObject *filename)
-{
-    PyObject *linecache = PyImport_ImportModule("linecache");
-    PyObject *cache =
-        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
-    PyObject *entry = cache ? PyObject_GetItem(cache, filename) : NULL;
-    PyErr_Clear();
-    Py_XDECREF(cache);
-    Py_XDECREF(linecache);
-    return entry;
-}
-
-/* The run has failed: what is in effect is of the text shown before. */
-static void
-show_again(PyObject *filename, PyObject *entry)
-{
-    PyObject *linecache = PyImport_ImportModule("linecache");
-    PyObject *cache =
-        linecache ? PyObject_GetAttrString(linecache, "cache") : NULL;
-    if (cache != NULL) {
-        (void)(entry ? PyObject_SetItem(cache, filename, entry)
-                     : PyObject_DelItem(cache, filename));
-    }
-    PyErr_Clear();
-    Py_XDECREF(cache);
-    Py_XDECREF(linecache);
 }
 
 /* A fresh module for the file.  New reference. */
@@ -248,7 +56,7 @@ run_text(struct hr_state *st, PyObject *module_name, PyObject *file_name,
     if (PyErr_Occurred() || PyDict_SetItem(modules, module_name, module) < 0) {
         goto done;
     }
-    hr_live_show_source(filename, text);
+    hr_show_text(filename, text);
     unsigned long outer_thread = st->run_thread;
     run->outer = st->run;
     run->globals = PyModule_GetDict(module);
@@ -384,15 +192,9 @@ static int
 run_last_working(struct hr_state *st, const char *path, PyObject *module_name,
                  PyObject *file_name, struct hr_run *run)
 {
-    char *copy = last_working_path(path, 1);
-    if (copy == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    PyObject *filename = PyUnicode_DecodeFSDefault(copy);
-    PyObject *text = filename ? read_file(copy) : NULL;
+    PyObject *filename = NULL;
+    PyObject *text = hr_working_read(path, &filename);
     int status = -1;
-    free(copy);
     if (text == Py_None) {
         hr_log(st, HR_SAY_WARNING,
                "%U has no last working copy: it starts without it", file_name);
@@ -416,7 +218,7 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
               const char *text, size_t size, int starting)
 {
     struct hr_run *run = &r->run;
-    PyObject *shown = get_shown_source(filename);
+    PyObject *shown = hr_show_get(filename);
     int status = 0;
     if (text == NULL) {
         run->number = ++st->next_run;
@@ -448,7 +250,7 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
     r->error = hr_revision_describe_exception();
     PyErr_Restore(type, value, traceback);
     hr_log_exception(st, "%U failed, nothing of it is in effect", file_name);
-    show_again(filename, shown);
+    hr_show_again(filename, shown);
     Py_XDECREF(shown);
     if (starting &&
         run_last_working(st, path, module_name, file_name, run) < 0) {
@@ -518,11 +320,11 @@ hr_live_run(struct hr_state *st, const char *path, const char *text,
     if (r->ok && text != NULL) {
         int failed;
         Py_BEGIN_ALLOW_THREADS
-        failed = save_last_working(path, text, size);
+        failed = hr_working_save(path, text, size);
         Py_END_ALLOW_THREADS
         if (failed) {
             hr_log(st, HR_SAY_WARNING,
-                   "no copy of %U could be kept in " LAST_WORKING ": %s",
+                   "no copy of %U could be kept in " HR_LAST_WORKING ": %s",
                    file_name, strerror(failed));
         }
     }

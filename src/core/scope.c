@@ -959,7 +959,7 @@ plan_statement(struct hr_scope *s, const struct hr_block *old,
         return -1;
     }
     int status = new->kind == HR_BLOCK_IMPORT && s->depth == 0
-                     ? hr_derive_import(s->u, new)
+                     ? hr_import_run(s->u, new)
                  : old != NULL && old->kind == new->kind
                      ? change_nested(s, old, new)
                      : 0;
@@ -999,7 +999,7 @@ plan_block(struct hr_scope *s, size_t i)
 
     if (old != NULL && old->hash == new->hash && s->u->evaluates &&
         (new->kind == HR_BLOCK_ASSIGN || new->kind == HR_BLOCK_OTHER)) {
-        int chained = hr_derive_is_chained(s, i);
+        int chained = hr_rerun_is_chained(s, i);
         if (chained != 0) {
             return chained < 0 ? -1 : plan_statement(s, NULL, new);
         }
@@ -1007,7 +1007,7 @@ plan_block(struct hr_scope *s, size_t i)
     if (old != NULL && old->hash == new->hash &&
         s->u->evaluates &&new->kind == HR_BLOCK_COMPOUND &&
         !hr_scope_is_main(s, new)) {
-        int depends = hr_derive_is_conditional(s, i);
+        int depends = hr_rerun_is_conditional(s, i);
         if (depends != 0) {
             return depends < 0 ? -1 : plan_statement(s, NULL, new);
         }
@@ -1032,9 +1032,9 @@ plan_block(struct hr_scope *s, size_t i)
         if (check_whole_text(s->u) < 0) {
             return -1;
         }
-        return hr_plan_refuse(s->u->plan, s->u, "HR403", (int)new->line,
-                              "a `from __future__` import changes what all "
-                              "the rest of the file means; restart");
+        return hr_refuse_batch(s->u->plan, s->u, "HR403", (int)new->line,
+                               "a `from __future__` import changes what all "
+                               "the rest of the file means; restart");
     case HR_BLOCK_STRING:
         if (i != 0) {
             return 0;
@@ -1051,10 +1051,10 @@ hr_scope_plan(struct hr_scope *s)
 {
     for (size_t i = 0; i < s->old->count; i++) {
         if (s->old->items[i].kind == HR_BLOCK_FUTURE && !s->diff.used[i]) {
-            return hr_plan_refuse(s->u->plan, s->u, "HR403", 1,
-                                  "a `from __future__` import was removed, "
-                                  "which changes what all the rest of the "
-                                  "file means; restart");
+            return hr_refuse_batch(s->u->plan, s->u, "HR403", 1,
+                                   "a `from __future__` import was removed, "
+                                   "which changes what all the rest of the "
+                                   "file means; restart");
         }
     }
     for (size_t i = 0; i < s->new->count; i++) {

@@ -1,5 +1,5 @@
 /* A scope of a followed file: a module, or a class of it.  Shared by diff.c,
- * scope.c and plan.c. */
+ * scope.c, and those that plan a part of one. */
 #ifndef HR_SCOPE_H
 #define HR_SCOPE_H
 
@@ -62,14 +62,29 @@ int hr_scope_merge_class(struct hr_scope *s, PyObject *type, PyObject *donor,
 int hr_scope_is_changed(struct hr_scope *s, size_t i);
 int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
 
-/* Members of a class that compute from members that changed. */
-int hr_derive_members(struct hr_scope *s);
+/* -- rerun.c: statements that did not change and run again -------------------
+ */
+
 /* Statements that add to a name (`X += 1`) run again together with the
  * assignment they add to, when one of them changed. */
+int hr_rerun_is_chained(struct hr_scope *s, size_t i);
 /* An `if` of which the condition reads an assignment that changed, and which
  * only defines and assigns. */
-int hr_derive_is_conditional(struct hr_scope *s, size_t i);
-int hr_derive_is_chained(struct hr_scope *s, size_t i);
+int hr_rerun_is_conditional(struct hr_scope *s, size_t i);
+
+/* -- default.c, member.c: what computes from a changed name ------------------
+ */
+
+/* Defaults of an unchanged definition that compute from `changed`.  In a class
+ * `s` is its scope, with the planned names in s->ns. */
+int hr_default_follow(struct hr_plan *p, struct hr_unit *u, struct hr_scope *s,
+                      PyObject *changed, const char *text,
+                      const struct hr_block *b);
+/* Members of a class that compute from members that changed. */
+int hr_member_derive(struct hr_scope *s);
+/* A class whose members compute from a changed name of the module. */
+int hr_member_follow(struct hr_plan *p, PyObject *changed, struct hr_unit *u,
+                     const char *text, const struct hr_block *b);
 
 /* -- enum.c: enumerations keep their members ---------------------------------
  */

@@ -401,7 +401,7 @@ is_doubtful(struct hr_source *s, const struct hr_block *b, PyObject *dict,
     if (!doubt && thorough) {
         struct hr_unit u = {.source = s, .text = s->text, .module = module};
         u.filename = code->co_filename;
-        u.future = hr_plan_future_flags(s->text, &s->blocks);
+        u.future = hr_code_future_flags(s->text, &s->blocks);
         PyObject *outer = hr_code_compile(
             &u, s->text + b->start, b->end - b->start, (int)b->line, NULL, 0);
         PyObject *inner = outer ? hr_code_find(outer, name) : NULL;
@@ -662,7 +662,7 @@ hr_source_undo(struct hr_state *st, PyObject *texts)
         hr_text_set(st, s, text, (size_t)size, &blocks);
         s->partial = error.status != HR_LEX_OK;
         s->file_hash = 0; /* whatever is saved next differs */
-        hr_live_show_source(path, PyTuple_GET_ITEM(pair, 0));
+        hr_show_text(path, PyTuple_GET_ITEM(pair, 0));
     }
     return 0;
 }

@@ -1,0 +1,110 @@
+/* What follows the commit of a batch, while the new code is live already.
+ *
+ *     lines                        of functions that only moved, in slices
+ *     texts                        the new ones are what runs
+ *     linecache                    forgets the old ones
+ *     callbacks, leaked objects    and the hooks for instances
+ *     the journal                  goes to the revision, for undo()
+ *
+ * Nothing here can fail the batch: what goes wrong is logged, or let be.
+ * Called by plan.c, once, with a plan that is committed.
+ */
+#include "code.h"
+
+/* One slice of functions that moved.  1: there are more. */
+static int
+move_lines(struct hr_plan *p, struct hr_lines *lines)
+{
+    struct hr_journal *j = hr_journal_new();
+    int more = j == NULL ? -1 : hr_line_next(lines, j);
+    if (more >= 0 && hr_journal_count(j) > 0 &&
+        (hr_closure_follow(p, j) < 0 || hr_journal_swap(j) < 0 ||
+         hr_journal_append(p->j, j) < 0)) {
+        more = -1;
+    }
+    hr_journal_free(p->st, j);
+    return more;
+}
+
+static int
+keep_texts(struct hr_plan *p)
+{
+    hr_revision *r = (hr_revision *)p->revision;
+    Py_XSETREF(r->texts, PyDict_New());
+    for (size_t i = 0; r->texts != NULL && i < p->file_count; i++) {
+        struct hr_file *f = &p->files[i];
+        if (f->source == NULL || f->text == NULL) {
+            continue;
+        }
+        struct hr_source *s = f->source;
+        PyObject *old = s->shown != NULL
+                            ? Py_NewRef(s->shown)
+                            : PyUnicode_DecodeUTF8(
+                                  s->text, (Py_ssize_t)s->size, "replace");
+        PyObject *new =
+            PyUnicode_DecodeUTF8(f->text, (Py_ssize_t)f->size, "replace");
+        f->shown = Py_XNewRef(new);
+        PyObject *pair = Py_BuildValue("(NN)", old, new);
+        if (pair == NULL || PyDict_SetItem(r->texts, f->path, pair) < 0) {
+            Py_XDECREF(pair);
+            return -1;
+        }
+        Py_DECREF(pair);
+    }
+    return r->texts == NULL ? -1 : 0;
+}
+
+void
+hr_finish_batch(struct hr_plan *p)
+{
+    hr_revision *r = (hr_revision *)p->revision;
+    hr_journal_notify(p->j);
+    for (size_t i = 0; i < p->unit_count; i++) {
+        struct hr_lines lines;
+        int more = hr_line_begin(&p->units[i], &lines);
+        if (more == 0 && lines.count > 0) {
+            while ((more = move_lines(p, &lines)) > 0) {
+                hr_gil_pause();
+            }
+        }
+        p->whole = 0;
+        hr_plan_let_others_run(p);
+        if (more < 0) {
+            hr_log_exception(p->st, "the lines of %U could not be moved",
+                             p->units[i].name);
+        }
+        hr_line_end(&lines);
+    }
+    if (keep_texts(p) < 0) {
+        PyErr_Clear();
+    }
+    for (size_t i = 0; i < p->file_count; i++) {
+        struct hr_file *f = &p->files[i];
+        if (f->source != NULL && f->text != NULL) {
+            hr_text_set(p->st, f->source, f->text, f->size, &f->blocks);
+            f->source->doubt = 0;
+            Py_XSETREF(f->source->shown, f->shown);
+            f->text = NULL;
+            f->shown = NULL;
+        }
+    }
+    for (size_t i = 0; i < p->unit_count; i++) {
+        hr_text_keep_members(&p->units[i]);
+        hr_show_forget(p->units[i].filename);
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->after); i++) {
+        PyObject *result = PyObject_CallNoArgs(PyList_GET_ITEM(p->after, i));
+        if (result == NULL) {
+            hr_log_exception(p->st, "%R failed", PyList_GET_ITEM(p->after, i));
+        }
+        Py_XDECREF(result);
+    }
+    if (hr_evaluate_substitute_leaked(p) < 0) {
+        PyErr_Clear();
+    }
+    hr_hook_migrate(p);
+    (void)hr_hook_call(p, "__hot_reload_after__", 0);
+    r->journal = p->j;
+    r->undoable = 1;
+    p->j = NULL;
+}

@@ -1,0 +1,120 @@
+/* Statements that did not change and run again, as another one did: they add
+ * to the same name, or are an `if` on a changed assignment.
+ *
+ * Only what can be computed again does so (pure.c); else the statement stays
+ * as it has run.  Called by scope.c for each unchanged block.
+ */
+#include "scope.h"
+
+/* -- Chains --------------------------------------------------------------- */
+
+/* The name that a statement adds to: `X += 1`. */
+static size_t
+get_augmented(const char *text, const struct hr_block *b, const char **name)
+{
+    const char *at = text + b->start, *end = text + b->end;
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    *name = at;
+    while (at < end && (Py_ISALNUM(*at) || *at == '_' || (*at & 0x80))) {
+        at++;
+    }
+    size_t n = (size_t)(at - *name);
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    const char *operator= at;
+    while (at < end && strchr("+-*/%&|^<>@", *at) != NULL) {
+        at++;
+    }
+    return at > operator&& at<end && * at == '=' && at[1] != '=' ? n : 0;
+}
+
+/* The name that a block is about, when it assigns or adds. */
+static size_t
+get_chain_name(const char *text, const struct hr_block *b, const char **name)
+{
+    if (b->kind == HR_BLOCK_ASSIGN) {
+        *name = text + b->name;
+        return b->name_len;
+    }
+    return b->kind == HR_BLOCK_OTHER ? get_augmented(text, b, name) : 0;
+}
+
+int
+hr_rerun_is_chained(struct hr_scope *s, size_t i)
+{
+    const char *name, *other;
+    size_t n = get_chain_name(s->u->text, &s->new->items[i], &name);
+    int changed = 0, adds = 0;
+    if (n == 0) {
+        return 0;
+    }
+    for (size_t k = 0; k < s->new->count; k++) {
+        const struct hr_block *b = &s->new->items[k];
+        if (get_chain_name(s->u->text, b, &other) != n ||
+            memcmp(name, other, n) != 0) {
+            continue;
+        }
+        changed |= hr_scope_is_changed(s, k);
+        adds |= b->kind == HR_BLOCK_OTHER;
+    }
+    for (size_t k = 0; k < s->old->count; k++) {
+        const struct hr_block *b = &s->old->items[k];
+        if (!s->diff.used[k] && b->kind == HR_BLOCK_OTHER &&
+            get_chain_name(s->old_text, b, &other) == n &&
+            memcmp(name, other, n) == 0) {
+            changed = adds = 1;
+        }
+    }
+    if (!changed || !adds) {
+        return 0;
+    }
+    /* Only what can be computed again. */
+    const struct hr_block *b = &s->new->items[i];
+    PyObject *code =
+        hr_code_compile(s->u, s->u->text + b->start, b->end - b->start,
+                        (int)b->line, s->classes, s->depth);
+    PyObject *target = PyUnicode_DecodeUTF8(name, (Py_ssize_t)n, NULL);
+    int pure = code == NULL || target == NULL
+                   ? -1
+                   : hr_pure_is_assignment(code, s->u->dict, target, NULL);
+    Py_XDECREF(target);
+    Py_XDECREF(code);
+    return pure;
+}
+
+/* -- Conditions ----------------------------------------------------------- */
+
+int
+hr_rerun_is_conditional(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *b = &s->new->items[i];
+    const char *text = s->u->text;
+    int reads = 0;
+    if (strncmp(text + b->start, "if", 2) != 0) {
+        return 0;
+    }
+    for (size_t k = 0; k < i && !reads; k++) {
+        const struct hr_block *a = &s->new->items[k];
+        if (a->kind == HR_BLOCK_ASSIGN && hr_scope_is_changed(s, k)) {
+            PyObject *name =
+                PyUnicode_DecodeUTF8(text + a->name, a->name_len, NULL);
+            if (name == NULL) {
+                return -1;
+            }
+            reads =
+                hr_pure_reads(text + b->start, b->head_end - b->start, name);
+            Py_DECREF(name);
+        }
+    }
+    if (!reads) {
+        return 0;
+    }
+    PyObject *code = hr_code_compile(s->u, text + b->start, b->end - b->start,
+                                     (int)b->line, s->classes, s->depth);
+    int pure = code == NULL ? -1 : hr_pure_is_definition(code, s->u->dict);
+    Py_XDECREF(code);
+    return pure;
+}
