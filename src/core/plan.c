@@ -260,7 +260,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     if (hr_text_take(p->st, f->source, c->hash, f, &error)) {
         return error.status == HR_LEX_OK ? 0 : refuse_syntax(p, f, error);
     }
-    int status = hr_source_decode(c->text, c->size, &f->text, &f->size, &why);
+    int status = hr_decode_bytes(c->text, c->size, &f->text, &f->size, &why);
     if (status != 0) {
         if (status > 0) {
             (void)hr_plan_refuse(p, NULL, "HR102", 0, "%U: %U", f->path, why);
@@ -591,7 +591,7 @@ plan_unit(struct hr_unit *u)
         const struct hr_block *old_block = hr_scope_old_block(&s, name);
         PyObject *value = Py_NewRef(new);
         status =
-            hr_scope_merge(&s, name, PyDict_GetItemWithError(u->dict, name),
+            hr_merge_value(&s, name, PyDict_GetItemWithError(u->dict, name),
                            &value, old_block);
         if (status == 0 && value != new) {
             status = PyDict_SetItem(u->shadow, name, value);
