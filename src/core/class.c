@@ -8,19 +8,16 @@
  * replaced in the class but has its body exchanged, so that bound methods and
  * functions held elsewhere follow.
  *
- * `__class__`.  super() and __class__ read a cell that the methods of one
- * class statement share.  A method that moves to another class is cloned with
- * that cell replaced by one that holds the class it moves to.
+ * `__class__`.  A method that moves to another class must find that class by
+ * super(): see transfer.c.
  *
  * Layout.  Instances that exist keep their memory, so both classes must lay
- * theirs out alike.
+ * theirs out alike: see layout.c.
  *
  * Attributes are set through type's own slot, not a metaclass's: that keeps
  * method caches and C slots right and runs no Python code.
  */
 #include "core.h"
-
-#include <structmember.h>
 
 /* What frees the instances of a class that a class statement made.  A static
  * because it is one per process: a function of CPython's that has no exported
@@ -33,9 +30,8 @@ hr_class_init(PyObject *type)
     statement_dealloc = ((PyTypeObject *)type)->tp_dealloc;
 }
 
-/* Made by a class statement, not by a module written in C? */
-static int
-is_from_statement(PyTypeObject *type)
+int
+hr_class_is_from_statement(PyTypeObject *type)
 {
     return PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) &&
            type->tp_dealloc == statement_dealloc &&
@@ -45,7 +41,7 @@ is_from_statement(PyTypeObject *type)
 int
 hr_class_is_open(PyObject *o)
 {
-    if (!PyType_Check(o) || !is_from_statement((PyTypeObject *)o)) {
+    if (!PyType_Check(o) || !hr_class_is_from_statement((PyTypeObject *)o)) {
         return 0;
     }
 #ifdef Py_TPFLAGS_IMMUTABLETYPE
@@ -102,297 +98,6 @@ hr_class_set(PyObject *type, PyObject *name, PyObject *value)
     return PyType_Type.tp_setattro(type, name, value);
 }
 
-/* -- Values that move to another class ------------------------------------ */
-
-struct move {
-    PyObject *from; /* borrowed: the class that the values come from */
-    PyObject *cell; /* owned: a cell that holds the class they go to */
-    int opaque;     /* a value was met that could not be cloned */
-};
-
-static PyObject *move_value(struct move *m, PyObject *value);
-
-/* A wrapper of one function, made anew around its moved function. */
-static PyObject *
-move_wrapper(struct move *m, PyObject *value)
-{
-    PyObject *inner = PyObject_GetAttrString(value, "__func__");
-    if (inner == NULL) {
-        return NULL;
-    }
-    PyObject *moved = move_value(m, inner);
-    PyObject *wrapper = NULL;
-    if (moved != NULL) {
-        wrapper = PyObject_CallFunctionObjArgs((PyObject *)Py_TYPE(value),
-                                               moved, NULL);
-    }
-    Py_XDECREF(moved);
-    Py_DECREF(inner);
-    return wrapper;
-}
-
-static const char *const property_parts[] = {"fget", "fset", "fdel"};
-
-static PyObject *
-move_property(struct move *m, PyObject *value)
-{
-    PyObject *parts[3] = {NULL, NULL, NULL}, *result = NULL, *doc = NULL;
-    for (int i = 0; i < 3; i++) {
-        PyObject *part = PyObject_GetAttrString(value, property_parts[i]);
-        if (part == NULL) {
-            goto done;
-        }
-        parts[i] = move_value(m, part);
-        Py_DECREF(part);
-        if (parts[i] == NULL) {
-            goto done;
-        }
-    }
-    doc = PyObject_GetAttrString(value, "__doc__");
-    if (doc != NULL) {
-        result =
-            PyObject_CallFunctionObjArgs((PyObject *)Py_TYPE(value), parts[0],
-                                         parts[1], parts[2], doc, NULL);
-    }
-done:
-    Py_XDECREF(doc);
-    for (int i = 0; i < 3; i++) {
-        Py_XDECREF(parts[i]);
-    }
-    return result;
-}
-
-/* The value as it belongs into the other class.  New reference. */
-static PyObject *
-move_value(struct move *m, PyObject *value)
-{
-    PyTypeObject *type = Py_TYPE(value);
-    if (type == &PyFunction_Type) {
-        return hr_function_clone(value, m->from, m->cell);
-    }
-    if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type) {
-        return move_wrapper(m, value);
-    }
-    if (type == &PyProperty_Type) {
-        return move_property(m, value);
-    }
-    if (type->tp_descr_get != NULL || PyCallable_Check(value)) {
-        m->opaque |= !PyType_Check(value);
-    }
-    return Py_NewRef(value);
-}
-
-/* The cell that the methods of `type` read super()'s class from, if one can
- * be found behind its functions and their wrappers.  Borrowed or NULL. */
-static PyObject *
-find_class_cell(PyObject *value, PyObject *type, int depth)
-{
-    if (depth == 0 || value == NULL) {
-        return NULL;
-    }
-    if (!PyFunction_Check(value)) {
-        PyObject *found = NULL;
-        PyObject *inner = NULL;
-        if (Py_TYPE(value)->tp_descr_get != NULL || PyCallable_Check(value)) {
-            inner = PyObject_GetAttrString(value, "__wrapped__");
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "__func__");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "fget");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "func");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-            }
-        }
-        if (inner != NULL && !PyType_Check(inner)) {
-            found = find_class_cell(inner, type, depth - 1);
-        }
-        Py_XDECREF(inner); /* the wrapper holds it */
-        return found;
-    }
-    PyObject *closure = PyFunction_GET_CLOSURE(value);
-    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure);
-         i++) {
-        PyObject *cell = PyTuple_GET_ITEM(closure, i);
-        PyObject *content = hr_compat_cell_peek(cell);
-        if (content == type) {
-            return cell;
-        }
-        if (content != NULL && content != value && !PyType_Check(content)) {
-            PyObject *found = find_class_cell(content, type, depth - 1);
-            if (found != NULL) {
-                return found;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* -- Layout --------------------------------------------------------------- */
-
-static PyTypeObject *
-static_base(PyTypeObject *type)
-{
-    while (is_from_statement(type) && type->tp_base != NULL) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-/* The built-in class that decides the memory: ValueError lays its instances
- * out as BaseException does. */
-static PyTypeObject *
-solid_base(PyTypeObject *type)
-{
-    type = static_base(type);
-    while (type->tp_base != NULL &&
-           type->tp_basicsize == type->tp_base->tp_basicsize &&
-           type->tp_itemsize == type->tp_base->tp_itemsize) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-/* Flags that say how an instance's memory is laid out: the managed dict (1 <<
- * 4) and weak reference list (1 << 3) of 3.12, inline values (1 << 2) of
- * 3.13. */
-#define LAYOUT_FLAGS                                                          \
-    (Py_TPFLAGS_HAVE_GC | (1UL << 4) | (1UL << 3) | (1UL << 2))
-
-static int
-has_same_layout(PyTypeObject *a, PyTypeObject *b)
-{
-    return a->tp_basicsize == b->tp_basicsize &&
-           a->tp_itemsize == b->tp_itemsize &&
-           a->tp_dictoffset == b->tp_dictoffset &&
-           a->tp_weaklistoffset == b->tp_weaklistoffset &&
-           (a->tp_flags & LAYOUT_FLAGS) == (b->tp_flags & LAYOUT_FLAGS) &&
-           solid_base(a) == solid_base(b);
-}
-
-/* 1 when every slot of `a` is in `b` at the same offset. */
-static int
-has_slots_of(PyTypeObject *a, PyTypeObject *b)
-{
-    PyObject *mro = a->tp_mro;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
-        PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
-        if (!PyType_HasFeature(t, Py_TPFLAGS_HEAPTYPE)) {
-            continue;
-        }
-        PyObject *name, *value;
-        Py_ssize_t pos = 0;
-        while (PyDict_Next(hr_compat_type_dict(t), &pos, &name, &value)) {
-            if (Py_TYPE(value) != &PyMemberDescr_Type) {
-                continue;
-            }
-            PyObject *other = _PyType_Lookup(b, name); /* borrowed */
-            if (other == NULL || Py_TYPE(other) != &PyMemberDescr_Type ||
-                ((PyMemberDescrObject *)other)->d_member->offset !=
-                    ((PyMemberDescrObject *)value)->d_member->offset) {
-                return 0;
-            }
-        }
-    }
-    return 1;
-}
-
-static int
-check_layout(struct hr_state *st, PyObject *type, PyObject *donor)
-{
-    PyTypeObject *a = (PyTypeObject *)type, *b = (PyTypeObject *)donor;
-    if (!PyType_IsSubtype(Py_TYPE(type), Py_TYPE(donor))) {
-        return hr_rude(st, "HR303",
-                       "the metaclass of %s would change from %s to %s; "
-                       "give the new class the same metaclass, or restart",
-                       a->tp_name, Py_TYPE(type)->tp_name,
-                       Py_TYPE(donor)->tp_name);
-    }
-    if (solid_base(a) != solid_base(b)) {
-        return hr_rude(st, "HR302",
-                       "instances of %s that exist are laid out as %s lays "
-                       "them out, not as %s; keep the built-in base, or "
-                       "restart",
-                       a->tp_name, solid_base(a)->tp_name,
-                       solid_base(b)->tp_name);
-    }
-    if (!has_same_layout(a, b) || !has_slots_of(a, b) || !has_slots_of(b, a)) {
-        return hr_rude(st, "HR301",
-                       "instances of %s that exist have no room for the "
-                       "__slots__ of the new class; keep them as they are, "
-                       "or restart",
-                       a->tp_name);
-    }
-    return 0;
-}
-
-/* -- Bases ---------------------------------------------------------------- */
-
-/* The base whose layout the others extend, as type.__new__ chooses it. */
-static PyTypeObject *
-best_base(PyObject *bases)
-{
-    PyTypeObject *best = NULL;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
-        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
-        if (best == NULL ||
-            (static_base(base) != static_base(best) &&
-             PyType_IsSubtype(static_base(base), static_base(best)))) {
-            best = base;
-        }
-    }
-    return best;
-}
-
-/* type.__bases__ = ... compares the layout of the new best base with that of
- * the present one, and so refuses to give a class that has only `object` a
- * base of one's own, although instances are laid out alike (CPython issue
- * 672115).  Our own check is on the instances' layout; to pass CPython's the
- * present base is the new one while it looks. */
-int
-hr_class_set_bases(PyObject *o, PyObject *bases)
-{
-    PyTypeObject *type = (PyTypeObject *)o;
-    PyTypeObject *old = type->tp_base;
-    type->tp_base = (PyTypeObject *)Py_NewRef(best_base(bases));
-    PyObject *name = PyUnicode_InternFromString("__bases__");
-    int status = name == NULL ? -1 : PyType_Type.tp_setattro(o, name, bases);
-    Py_XDECREF(name);
-    if (status < 0 && type->tp_bases == bases) {
-        /* It is done: what failed for lack of memory is the list of its new
-         * base's subclasses, or a slot that the next change sets. */
-        PyErr_Clear();
-        status = 0;
-    }
-    if (status < 0) {
-        Py_DECREF(type->tp_base);
-        type->tp_base = old;
-        return -1;
-    }
-    Py_DECREF(old);
-    return 0;
-}
-
-/* bases with `from` replaced by `to`.  New reference. */
-static PyObject *
-map_bases(PyObject *bases, PyObject *from, PyObject *to)
-{
-    Py_ssize_t n = PyTuple_GET_SIZE(bases);
-    PyObject *result = PyTuple_New(n);
-    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
-        PyObject *base = PyTuple_GET_ITEM(bases, i);
-        PyTuple_SET_ITEM(result, i, Py_NewRef(base == from ? to : base));
-    }
-    return result;
-}
-
 /* -- Clone ---------------------------------------------------------------- */
 
 /* Does a base run code for every new subclass? */
@@ -428,7 +133,7 @@ make_abstract(PyObject *clone)
 static int
 copy_attributes(PyObject *type, PyObject *clone)
 {
-    struct move m = {.from = type, .cell = PyCell_New(clone)};
+    struct hr_transfer m = {.from = type, .cell = PyCell_New(clone)};
     PyObject *items = PyDict_Items(hr_compat_type_dict((PyTypeObject *)type));
     int status = items == NULL || m.cell == NULL ? -1 : 0;
     int is_abstract = 0;
@@ -442,7 +147,7 @@ copy_attributes(PyObject *type, PyObject *clone)
         if (is_fixed(name, value)) {
             continue;
         }
-        PyObject *moved = move_value(&m, value);
+        PyObject *moved = hr_transfer_value(&m, value);
         status = moved == NULL ? -1 : hr_class_set(clone, name, moved);
         Py_XDECREF(moved);
     }
@@ -474,7 +179,7 @@ hr_class_clone(struct hr_state *st, PyObject *o)
         }
     }
     if (has_init_subclass(type)) {
-        Py_SETREF(bases, PyTuple_Pack(1, static_base(type)));
+        Py_SETREF(bases, PyTuple_Pack(1, hr_layout_static_base(type)));
         if (bases == NULL) {
             goto done;
         }
@@ -486,7 +191,7 @@ hr_class_clone(struct hr_state *st, PyObject *o)
     /* Not by calling the metaclass: its code may register the new class. */
     clone = PyType_Type.tp_new(Py_TYPE(o), args, NULL);
     if (clone != NULL && ((bases != type->tp_bases &&
-                           hr_class_set_bases(clone, type->tp_bases) < 0) ||
+                           hr_layout_set_bases(clone, type->tp_bases) < 0) ||
                           copy_attributes(o, clone) < 0)) {
         Py_CLEAR(clone);
     }
@@ -570,8 +275,8 @@ hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
             merged = plan_wrapper(j, type, name, old, value, wrapped, 1);
         }
         else if (kind == &PyProperty_Type) {
-            merged =
-                plan_wrapper(j, type, name, old, value, property_parts, 3);
+            merged = plan_wrapper(j, type, name, old, value,
+                                  hr_transfer_property_parts, 3);
         }
     }
     if (merged != 0) {
@@ -582,9 +287,9 @@ hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
 
 /* Everything that `donor` has, and nothing that it has not. */
 static int
-plan_attributes(struct hr_state *st, struct hr_journal *j, struct move *m,
-                PyObject *type, PyObject *donor, PyObject *original,
-                struct hr_journal *force)
+plan_attributes(struct hr_state *st, struct hr_journal *j,
+                struct hr_transfer *m, PyObject *type, PyObject *donor,
+                PyObject *original, struct hr_journal *force)
 {
     PyObject *current = hr_compat_type_dict((PyTypeObject *)type);
     PyObject *wanted = hr_compat_type_dict((PyTypeObject *)donor);
@@ -602,7 +307,7 @@ plan_attributes(struct hr_state *st, struct hr_journal *j, struct move *m,
         if (is_fixed(name, value)) {
             continue;
         }
-        PyObject *moved = move_value(m, value);
+        PyObject *moved = hr_transfer_value(m, value);
         PyObject *old = PyDict_GetItemWithError(current, name);
         hr_journal_peek(force, HR_PLACE_TYPE, type, name, &old);
         status = moved == NULL
@@ -621,14 +326,27 @@ plan_attributes(struct hr_state *st, struct hr_journal *j, struct move *m,
     return status;
 }
 
+/* bases with `from` replaced by `to`.  New reference. */
+static PyObject *
+map_bases(PyObject *bases, PyObject *from, PyObject *to)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(bases);
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
+        PyObject *base = PyTuple_GET_ITEM(bases, i);
+        PyTuple_SET_ITEM(result, i, Py_NewRef(base == from ? to : base));
+    }
+    return result;
+}
+
 int
 hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
               PyObject *donor, PyObject *original, struct hr_journal *force)
 {
-    if (check_layout(st, type, donor) < 0) {
+    if (hr_layout_check(st, type, donor) < 0) {
         return -1;
     }
-    struct move m = {.from = donor, .cell = PyCell_New(type)};
+    struct hr_transfer m = {.from = donor, .cell = PyCell_New(type)};
     PyObject *bases =
         map_bases(((PyTypeObject *)donor)->tp_bases, type, original);
     int status = m.cell == NULL || bases == NULL ? -1 : 0;
@@ -651,7 +369,7 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
         Py_ssize_t pos = 0;
         PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
         while (PyDict_Next(dict, &pos, &name, &value)) {
-            PyObject *cell = find_class_cell(value, donor, 4);
+            PyObject *cell = hr_transfer_find_cell(value, donor, 4);
             if (cell != NULL) {
                 status = hr_journal_add(j, HR_PLACE_CELL, cell, NULL, type);
                 break;

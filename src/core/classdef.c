@@ -88,7 +88,7 @@ plan_names(struct hr_scope *s)
         PyObject *old = PyDict_GetItemWithError(s->live, name);
         PyObject *value = Py_NewRef(new);
         status =
-            hr_scope_merge(s, name, old, &value, hr_scope_old_block(s, name));
+            hr_merge_value(s, name, old, &value, hr_scope_old_block(s, name));
         if (status == 0 && value != old) {
             status = PyFunction_Check(value)
                          ? 0
@@ -272,13 +272,10 @@ keep_unchanged(struct hr_scope *s, PyObject *donor)
 }
 
 int
-hr_scope_merge_class(struct hr_scope *s, PyObject *type, PyObject *donor,
-                     const struct hr_block *old, const struct hr_block *new)
+hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor)
 {
     struct hr_plan *p = s->u->plan;
     int status;
-    (void)old;
-    (void)new;
     if (hr_enum_is(type) && hr_enum_is(donor)) {
         status = hr_enum_plan(p, type, donor);
     }
@@ -306,7 +303,7 @@ plan_whole(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
     Py_INCREF(donor);
     int status = hr_enum_is(type) ? 0 : keep_unchanged(s, donor);
     if (status == 0) {
-        status = hr_scope_merge_class(outer, type, donor, NULL, NULL);
+        status = hr_classdef_merge(outer, type, donor);
     }
     if (status == 0) {
         status = PyDict_SetItem(outer->ns, name, type);
@@ -470,8 +467,8 @@ find_class(struct hr_scope *s, PyObject *live, const struct hr_block *old)
 }
 
 int
-hr_scope_plan_class(struct hr_scope *s, const struct hr_block *old,
-                    const struct hr_block *new)
+hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
+                 const struct hr_block *new)
 {
     PyObject *name = hr_scope_name(s, s->u->text, new);
     int status = -1;

@@ -40,35 +40,54 @@ struct hr_source {
 
 /* The followed source of a path, or NULL. */
 struct hr_source *hr_source_find(struct hr_state *st, const char *path);
-/* Follow a file; text NULL: read it now.  NULL with an exception. */
+/* Follow a file: its text is read now.  Borrowed; NULL with an exception. */
 struct hr_source *hr_source_add(struct hr_state *st, const char *path);
-/* Follow every imported module whose file is under the roots. */
-int hr_source_adopt(struct hr_state *st);
+/* What runs now, split; takes the text. */
+void hr_source_set_text(struct hr_state *st, struct hr_source *s, char *text,
+                        size_t size);
 /* Is this path followed, or to be followed when it is imported? */
 int hr_source_is_under_roots(struct hr_state *st, const char *path);
+/* The absolute path of a module's source; malloc'ed, or NULL. */
+char *hr_source_module_path(PyObject *module);
 /* Note which modules there are now, for hr_source_modules(). */
 int hr_source_look(struct hr_state *st);
 /* The modules made from a file: a new list. */
 PyObject *hr_source_modules(struct hr_source *s);
-/* Decode a file's bytes: malloc'ed UTF-8 in *out.  0; 1 when it cannot be
- * decoded, with a sentence in *why (owned); -1 with an exception. */
-int hr_source_decode(const char *bytes, size_t size, char **out,
-                     size_t *out_size, PyObject **why);
 /* Does a file's content differ from what runs?  Note what runs now. */
 int hr_source_differs(struct hr_source *s, uint64_t file_hash);
 void hr_source_seen(struct hr_source *s, uint64_t file_hash);
-/* Put the finder into sys.meta_path, or take it out. */
-/* A loader reads this file to import it. */
-int hr_source_imported(struct hr_state *st, const char *path);
 /* The name of the module that should be there but is not (borrowed). */
 const char *hr_source_lost_module(struct hr_source *s);
 /* Back to an older text: {path: (old, new)} of a revision that is undone. */
 int hr_source_undo(struct hr_state *st, PyObject *texts);
-int hr_source_install(struct hr_state *st, int on);
 void hr_source_free_all(struct hr_state *st);
+
+/* -- decode.c: the bytes of a file as UTF-8 ---------------------------------
+ */
+
+/* Decode a file's bytes: malloc'ed UTF-8 in *out.  0; 1 when it cannot be
+ * decoded, with a sentence in *why (owned); -1 with an exception. */
+int hr_decode_bytes(const char *bytes, size_t size, char **out,
+                    size_t *out_size, PyObject **why);
+/* A malloc'ed copy with a NUL behind it; NULL with an exception. */
+char *hr_decode_copy(const char *bytes, size_t size);
+
+/* -- adopt.c: modules that were imported without our finder -----------------
+ */
+
+/* Follow every imported module whose file is under the roots. */
+int hr_adopt_modules(struct hr_state *st);
+
+/* -- finder.c: the finder at the head of sys.meta_path ----------------------
+ */
+
+/* Put the finder into sys.meta_path, or take it out. */
+int hr_finder_install(struct hr_state *st, int on);
 /* sys.meta_path's find_spec(). */
-PyObject *hr_source_find_spec(struct hr_state *st, PyObject *name,
+PyObject *hr_finder_find_spec(struct hr_state *st, PyObject *name,
                               PyObject *path, PyObject *target);
+/* A loader reads this file to import it. */
+int hr_finder_imported(struct hr_state *st, const char *path);
 
 /* -- text.c: texts of followed files, read before the GIL is taken ----------
  */

@@ -51,8 +51,8 @@ hr_compat_xnewref(PyObject *o)
 #endif
 
 /* 3.11 and later: a frame borrows globals and builtins from its function, so
- * an exchanged-out globals dict must outlive its frames (function.c,
- * "Retired bodies").  Up to 3.10 frames own them. */
+ * an exchanged-out globals dict must outlive its frames (retire.c).
+ * Up to 3.10 frames own them. */
 #if PY_VERSION_HEX >= 0x030B0000
 #define HR_FRAMES_BORROW_GLOBALS 1
 #define HR_FUNCTION_HAS_VERSION 1

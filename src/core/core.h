@@ -36,8 +36,8 @@ struct hr_state {
     PyObject *revisions;         /* owned: list of Revision */
     PyObject *callbacks;         /* owned: list of on_revision() callables */
     PyObject *logger;            /* owned, or NULL: logging's "hot_reload" */
-    PyObject *trampolines;       /* owned, or NULL: see function.c */
-    PyObject *retired;           /* owned: list, see function.c */
+    PyObject *trampolines;       /* owned, or NULL: see trampoline.c */
+    PyObject *retired;           /* owned: list, see retire.c */
     Py_ssize_t retired_after_walk;
     PyObject *lineage;        /* owned: list of (code, later code) */
     PyObject *old_code;       /* owned: list, see frames.c */
@@ -91,6 +91,8 @@ int hr_rude(struct hr_state *st, const char *code, const char *format, ...);
 
 /* -- function.c: exchange of function bodies ------------------------------ */
 
+#define HR_AS_FUNCTION(o) ((PyFunctionObject *)(o))
+
 /* A new function with the body of `f`; cells of f's closure whose content is
  * `from` are replaced by `cell` (NULL: keep all cells). */
 PyObject *hr_function_clone(PyObject *f, PyObject *from, PyObject *cell);
@@ -106,16 +108,21 @@ int hr_function_is_holder(PyObject *function);
 /* The code and dict of a holder, before it is used. */
 void hr_function_set_code(PyObject *holder, PyObject *code);
 void hr_function_share_dict(PyObject *holder, PyObject *f);
+
+/* -- retire.c: bodies that are not in force but may still run ------------- */
+
 /* Release a holder whose body may still be running; steals the reference. */
-void hr_function_retire(struct hr_state *st, PyObject *holder);
+void hr_retire_body(struct hr_state *st, PyObject *holder);
 /* Let go of the retired bodies that run no more; `fully`: walk the heap. */
-#define HR_RETIRED_SLACK 32
-void hr_function_sweep(struct hr_state *st, int fully);
+void hr_retire_sweep(struct hr_state *st, int fully);
+
+/* -- trampoline.c: functions that call something else --------------------- */
+
 /* A new function that calls `target` and is of the same kind (plain,
  * generator, coroutine, asynchronous generator). */
-PyObject *hr_function_trampoline(struct hr_state *st, PyObject *target);
+PyObject *hr_trampoline_new(struct hr_state *st, PyObject *target);
 /* The same for `call(self, ...)`, which drops self. */
-PyObject *hr_function_without_self(struct hr_state *st, PyObject *target);
+PyObject *hr_trampoline_without_self(struct hr_state *st, PyObject *target);
 
 /* -- class.c: exchange of classes in place -------------------------------- */
 
@@ -123,6 +130,8 @@ PyObject *hr_function_without_self(struct hr_state *st, PyObject *target);
 void hr_class_init(PyObject *type);
 /* 1 when the class can be changed in place (made by a class statement). */
 int hr_class_is_open(PyObject *type);
+/* 1 when it was made by a class statement, not by a module written in C. */
+int hr_class_is_from_statement(PyTypeObject *type);
 /* A new class with the content of `type`; its methods' super() works.  None
  * of the program's code runs (no metaclass, no __init_subclass__). */
 PyObject *hr_class_clone(struct hr_state *st, PyObject *type);
@@ -139,8 +148,31 @@ int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
                             PyObject *value);
 /* type.__setattr__ without a metaclass's; value NULL deletes. */
 int hr_class_set(PyObject *type, PyObject *name, PyObject *value);
+
+/* -- layout.c: the memory of instances, and the bases that decide it ------ */
+
+/* May `type` take the content of `donor`?  -1 with a RudeEdit if not. */
+int hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor);
+/* The first base that no class statement made.  Borrowed. */
+PyTypeObject *hr_layout_static_base(PyTypeObject *type);
 /* type.__bases__ = bases, where the layouts allow it. */
-int hr_class_set_bases(PyObject *type, PyObject *bases);
+int hr_layout_set_bases(PyObject *type, PyObject *bases);
+
+/* -- transfer.c: values that move from one class to another --------------- */
+
+struct hr_transfer {
+    PyObject *from; /* borrowed: the class that the values come from */
+    PyObject *cell; /* owned: a cell that holds the class they go to */
+    int opaque;     /* a value was met that could not be cloned */
+};
+
+/* The value as it belongs into the other class. */
+PyObject *hr_transfer_value(struct hr_transfer *m, PyObject *value);
+/* The cell that the methods of `type` read super()'s class from, if one can
+ * be found behind its functions and their wrappers.  Borrowed or NULL. */
+PyObject *hr_transfer_find_cell(PyObject *value, PyObject *type, int depth);
+/* The attributes of a property that are functions. */
+extern const char *const hr_transfer_property_parts[3];
 
 /* -- journal.c: places and values, exchanged whole ------------------------ */
 
@@ -264,7 +296,29 @@ void hr_patch_forget(struct hr_state *st, struct hr_run *run);
 struct hr_run *hr_patch_run(struct hr_state *st);
 PyObject *hr_patch_list(struct hr_state *st);
 
-/* -- replace.c: what replace() and restore() mean ------------------------- */
+/* -- request.c: what a call of replace() asks for ------------------------- */
+
+/* What was asked for, as far as it is known. */
+struct hr_request {
+    struct hr_state *st;
+    PyObject *owner, *after;  /* borrowed */
+    PyObject *before;         /* owned: keeps its identity */
+    PyObject *name;           /* owned */
+    PyObject *raw;            /* owned: what stands in the owner's dict */
+    hr_patch *patch;          /* owned: when it is replaced already */
+    struct hr_journal *force; /* borrowed: the patch's journal or NULL */
+    int by_owner;             /* the owner's attribute only is replaced */
+};
+
+/* `before` is what replaced something else, and the owner's own attribute
+ * besides: then it is that attribute that is meant. */
+int hr_request_is_held_itself(struct hr_request *r, PyObject *before);
+/* Plan it, and fill in the rest of the request.  *original (owned): what runs
+ * the original; made when it is NULL. */
+int hr_request_plan(struct hr_request *r, struct hr_journal *j,
+                    PyObject **original);
+
+/* -- replace.c: replace() and restore() ----------------------------------- */
 
 PyObject *hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
                      PyObject *after);

@@ -221,7 +221,7 @@ substitute_bases(struct hr_plan *p, PyObject *type)
         PyObject *kept = hr_evaluate_kept(p, base);
         PyTuple_SET_ITEM(mapped, i, Py_NewRef(kept ? kept : base));
     }
-    int status = mapped == NULL ? -1 : hr_class_set_bases(type, mapped);
+    int status = mapped == NULL ? -1 : hr_layout_set_bases(type, mapped);
     Py_XDECREF(mapped);
     return status;
 }
@@ -392,7 +392,7 @@ hr_evaluate_end(struct hr_plan *p)
             }
         }
         if (keep || thread_runs_on_shadow(p)) {
-            /* A frame borrows it (function.c): it has to stay. */
+            /* A frame borrows it (retire.c): it has to stay. */
             for (size_t i = 0; i < p->unit_count; i++) {
                 Py_XINCREF(p->units[i].shadow);
             }

@@ -227,7 +227,7 @@ static int
 swap_bases(struct hr_swap *s)
 {
     PyObject *old = Py_NewRef(((PyTypeObject *)s->owner)->tp_bases);
-    if (hr_class_set_bases(s->owner, s->value) < 0) {
+    if (hr_layout_set_bases(s->owner, s->value) < 0) {
         Py_DECREF(old);
         return -1;
     }
@@ -350,7 +350,7 @@ hr_journal_free(struct hr_state *st, struct hr_journal *j)
     for (size_t i = 0; i < j->count; i++) {
         struct hr_swap s = j->swaps[i];
         if (s.place == HR_PLACE_FUNCTION) {
-            hr_function_retire(st, s.value);
+            hr_retire_body(st, s.value);
         }
         else {
             Py_XDECREF(s.value);

@@ -277,14 +277,14 @@ core_find_spec(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &name, &path, &target)) {
         return NULL;
     }
-    return hr_source_find_spec(hr_state_of(module), name, path, target);
+    return hr_finder_find_spec(hr_state_of(module), name, path, target);
 }
 
 static PyObject *
 core_imported(PyObject *module, PyObject *path)
 {
     const char *utf8 = PyUnicode_AsUTF8(path);
-    if (utf8 == NULL || hr_source_imported(hr_state_of(module), utf8) < 0) {
+    if (utf8 == NULL || hr_finder_imported(hr_state_of(module), utf8) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -299,7 +299,7 @@ core_old_frames(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyObject *
 core_adopt(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (hr_source_adopt(hr_state_of(module)) < 0) {
+    if (hr_adopt_modules(hr_state_of(module)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -354,7 +354,7 @@ static PyObject *
 core_retired(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     struct hr_state *st = hr_state_of(module);
-    hr_function_sweep(st, 1);
+    hr_retire_sweep(st, 1);
     return PyLong_FromSsize_t(PyList_GET_SIZE(st->retired));
 }
 

@@ -239,7 +239,7 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
     if (run == NULL) {
         hr_journal_free(st, old);
     }
-    hr_function_sweep(st, 0);
+    hr_retire_sweep(st, 0);
     return 0;
 }
 
@@ -373,7 +373,7 @@ hr_patch_forget(struct hr_state *st, struct hr_run *run)
     PyMem_Free(run->actions);
     run->actions = NULL;
     run->count = run->capacity = 0;
-    hr_function_sweep(st, 0);
+    hr_retire_sweep(st, 0);
 }
 
 /* -- The type ------------------------------------------------------------- */

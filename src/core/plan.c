@@ -151,7 +151,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     if (hr_text_take(p->st, f->source, c->hash, f, &error)) {
         return error.status == HR_LEX_OK ? 0 : refuse_syntax(p, f, error);
     }
-    int status = hr_source_decode(c->text, c->size, &f->text, &f->size, &why);
+    int status = hr_decode_bytes(c->text, c->size, &f->text, &f->size, &why);
     if (status != 0) {
         if (status > 0) {
             (void)hr_refuse_batch(p, NULL, "HR102", 0, "%U: %U", f->path, why);

@@ -923,7 +923,7 @@ hr_schedule_stop(struct hr_state *st)
         return -1;
     }
     st->engine = NULL;
-    if (hr_source_install(st, 0) < 0) {
+    if (hr_finder_install(st, 0) < 0) {
         PyErr_Clear();
     }
     atomic_store(&e->stopping, 1);
@@ -1188,7 +1188,7 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
         status = has < 0 || (!has && add_live_folder(e, folder) < 0);
     }
     if (status == 0) {
-        status = hr_source_install(st, 1) < 0 || hr_source_adopt(st) < 0;
+        status = hr_finder_install(st, 1) < 0 || hr_adopt_modules(st) < 0;
     }
     leave(e);
     return status ? -1 : 0;
@@ -1293,7 +1293,7 @@ hr_schedule_apply(struct hr_state *st, PyObject *paths)
         PyErr_NoMemory();
         goto done;
     }
-    if (hr_source_adopt(st) < 0) {
+    if (hr_adopt_modules(st) < 0) {
         goto done;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(paths); i++) {

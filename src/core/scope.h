@@ -1,11 +1,13 @@
-/* A scope of a followed file: a module, or a class of it.  Shared by diff.c,
- * scope.c, and those that plan a part of one. */
+/* A scope of a followed file: a module, or a class of it.  Shared by the files
+ * that plan it. */
 #ifndef HR_SCOPE_H
 #define HR_SCOPE_H
 
 #include "code.h"
 
 #define HR_MAX_DEPTH 16
+
+/* -- diff.c: pairing the blocks of two texts ------------------------------ */
 
 struct hr_diff {
     int *match;          /* owned: new index -> old index, or -1 */
@@ -32,35 +34,71 @@ struct hr_scope {
     struct hr_diff diff;
 };
 
+/* -- scope.c: what changed in it ------------------------------------------ */
+
 /* Evaluate what changed in a scope and plan it. */
 int hr_scope_plan(struct hr_scope *s);
-/* A class statement: `old` is NULL for a new one. */
-int hr_scope_plan_class(struct hr_scope *s, const struct hr_block *old,
-                        const struct hr_block *new);
 /* The name under which a block stands in the dict (mangled in classes). */
 PyObject *hr_scope_name(struct hr_scope *s, const char *text,
                         const struct hr_block *b);
-/* The live function of a definition, however wrapped.  Borrowed or NULL. */
-PyObject *hr_scope_find_function(struct hr_scope *s, PyObject *value,
-                                 PyObject *name, const struct hr_block *old);
-/* Run a block as it stands. */
-int hr_scope_run(struct hr_scope *s, const struct hr_block *b);
+/* Does a block of the new text differ in more than its place? */
+int hr_scope_is_changed(struct hr_scope *s, size_t i);
+/* `if __name__ == "__main__":` of the program, which never runs again. */
+int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
 /* The block of the old text that the last binding of a name in the new text
  * is paired with, or NULL. */
 const struct hr_block *hr_scope_old_block(struct hr_scope *s, PyObject *name);
-/* Old and new value of a name that was evaluated: keep identities where they
- * can be kept.  *value is what the name shall hold (owned). */
-int hr_scope_merge(struct hr_scope *s, PyObject *name, PyObject *old,
-                   PyObject **value, const struct hr_block *old_block);
 /* Names that a block binds: a new list. */
 PyObject *hr_scope_bound_names(struct hr_unit *u, const char *text,
                                const struct hr_block *b);
+/* 1 when a block of the new text, the i-th or a later one, binds the name;
+ * *which is the last that does. */
+int hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t i,
+                         size_t *which);
+/* What a name holds while evaluating; value NULL: it goes. */
+int hr_scope_set_name(struct hr_scope *s, PyObject *name, PyObject *value);
+/* Run a block of the new text as it stands; or a part that begins at `line`.
+ */
+int hr_scope_run(struct hr_scope *s, const struct hr_block *b);
+int hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
+                      uint32_t line);
+
+/* -- define.c: a changed definition --------------------------------------- */
+
+/* The i-th block of the new text; `old` is NULL for a new one. */
+int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
+                   const struct hr_block *new);
+
+/* -- unwrap.c: the live function of a definition -------------------------- */
+
+/* Behind `value` (or NULL), which the definition's name holds, or elsewhere.
+ * Borrowed, or NULL without an exception. */
+PyObject *hr_unwrap_find(struct hr_scope *s, PyObject *value,
+                         const struct hr_block *old);
+
+/* -- remove.c: what is gone from the text --------------------------------- */
+
+/* The blocks of the old text that have no partner. */
+int hr_remove_blocks(struct hr_scope *s);
+/* Names that a matched, changed statement no longer binds. */
+int hr_remove_unbound(struct hr_scope *s, const struct hr_block *old);
+/* An annotation is made anew with its statement. */
+int hr_remove_annotation(struct hr_scope *s, const struct hr_block *old);
+
+/* -- merge.c: old and new value of a name --------------------------------- */
+
+/* Keep identities where they can be kept.  *value, which was evaluated, is
+ * afterwards what the name shall hold (owned). */
+int hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
+                   PyObject **value, const struct hr_block *old_block);
+
+/* -- classdef.c: a changed class statement -------------------------------- */
+
+/* `old` is NULL for a new one. */
+int hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
+                     const struct hr_block *new);
 /* `type` takes the content of `donor`, made by the same statement. */
-int hr_scope_merge_class(struct hr_scope *s, PyObject *type, PyObject *donor,
-                         const struct hr_block *old,
-                         const struct hr_block *new);
-int hr_scope_is_changed(struct hr_scope *s, size_t i);
-int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
+int hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor);
 
 /* -- rerun.c: statements that did not change and run again -------------------
  */

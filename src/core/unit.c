@@ -155,7 +155,7 @@ hr_unit_plan(struct hr_unit *u)
         const struct hr_block *old_block = hr_scope_old_block(&s, name);
         PyObject *value = Py_NewRef(new);
         status =
-            hr_scope_merge(&s, name, PyDict_GetItemWithError(u->dict, name),
+            hr_merge_value(&s, name, PyDict_GetItemWithError(u->dict, name),
                            &value, old_block);
         if (status == 0 && value != new) {
             status = PyDict_SetItem(u->shadow, name, value);

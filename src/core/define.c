@@ -1,0 +1,286 @@
+/* A changed definition.
+ *
+ * Where the decorators did not change, the definition is compiled without
+ * them, and the live function behind whatever wraps it (unwrap.c) takes its
+ * body.  Where the header did not change either, nothing is run: only the code
+ * is new.  Any other definition is run as it stands.  Whatever it does, it
+ * does to the plan and to the scope's namespace; nothing is live yet.
+ *
+ * For scope.c.
+ */
+#include "scope.h"
+
+/* -- Text ----------------------------------------------------------------- */
+
+/* The offset of a later line of a block. */
+static uint32_t
+offset_of_line(const char *text, const struct hr_block *b, uint32_t line)
+{
+    uint32_t at = b->start;
+    for (uint32_t l = b->line; l < line && at < b->end; at++) {
+        if (text[at] == '\n' || (text[at] == '\r' && text[at + 1] != '\n')) {
+            l++;
+        }
+    }
+    return at;
+}
+
+static int
+has_same_decorators(struct hr_scope *s, const struct hr_block *old,
+                    const struct hr_block *new)
+{
+    if (!old->decorated || !new->decorated) {
+        return old->decorated == new->decorated;
+    }
+    uint32_t a = offset_of_line(s->old_text, old, old->def_line) - old->start;
+    uint32_t b = offset_of_line(s->u->text, new, new->def_line) - new->start;
+    return a == b &&
+           memcmp(s->old_text + old->start, s->u->text + new->start, a) == 0;
+}
+
+/* -- The new function ----------------------------------------------------- */
+
+/* The function of a definition without its decorators.  New reference; the
+ * name keeps what it holds. */
+static PyObject *
+make_function(struct hr_scope *s, PyObject *name, const struct hr_block *b)
+{
+    PyObject *held = PyDict_GetItemWithError(s->ns, name);
+    PyObject *function = NULL, *code = NULL;
+    uint32_t start = offset_of_line(s->u->text, b, b->def_line);
+    Py_XINCREF(held);
+    if (hr_scope_run_text(s, start, b->end, b->def_line) < 0) {
+        goto done;
+    }
+    function = Py_XNewRef(PyDict_GetItemWithError(s->ns, name));
+    if (function == NULL || !PyFunction_Check(function)) {
+        Py_CLEAR(function);
+        PyErr_SetString(PyExc_SystemError, "the definition made no function");
+        goto done;
+    }
+    if (hr_scope_set_name(s, name, held) < 0) {
+        Py_CLEAR(function);
+        goto done;
+    }
+    if (b->decorated) {
+        /* Its lines begin with the decorators: take that code. */
+        PyObject *plain = ((PyFunctionObject *)function)->func_code;
+        code = hr_code_compile(s->u, s->u->text + b->start, b->end - b->start,
+                               (int)b->line, s->classes, s->depth);
+        PyObject *whole =
+            code ? hr_code_find(code, ((PyCodeObject *)plain)->co_name) : NULL;
+        if (code == NULL) {
+            Py_CLEAR(function);
+        }
+        else if (whole != NULL) {
+            hr_function_set_code(function, whole);
+        }
+    }
+done:
+    Py_XDECREF(code);
+    Py_XDECREF(held);
+    return function;
+}
+
+/* With an unchanged header only the code is new: defaults and annotations,
+ * and what the program made of them, stay.  1 with *holder, 0 when the
+ * definition has to run, -1 with an exception. */
+static int
+make_body(struct hr_scope *s, PyObject *target, const struct hr_block *new,
+          PyObject **holder)
+{
+    PyObject *body = hr_plan_body(s->u->plan, target);
+    PyFunctionObject *f = (PyFunctionObject *)body;
+    PyObject *outer =
+        hr_code_compile(s->u, s->u->text + new->start, new->end - new->start,
+                        (int)new->line, s->classes, s->depth);
+    if (outer == NULL) {
+        return -1;
+    }
+    PyObject *code =
+        hr_code_find(outer, ((PyCodeObject *)f->func_code)->co_name);
+    PyObject *names = NULL, *had = NULL, *closure = NULL;
+    int status = 0;
+    if (code == NULL) {
+        goto done;
+    }
+    names = hr_compat_freevars((PyCodeObject *)code);
+    had = hr_compat_freevars((PyCodeObject *)f->func_code);
+    Py_ssize_t n = names ? PyTuple_GET_SIZE(names) : 0;
+    closure = n > 0 ? PyTuple_New(n) : NULL;
+    status =
+        names == NULL || had == NULL || (n > 0 && closure == NULL) ? -1 : 1;
+    for (Py_ssize_t i = 0; status == 1 && i < n; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *cell = NULL;
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(had); k++) {
+            if (PyUnicode_Compare(name, PyTuple_GET_ITEM(had, k)) == 0) {
+                cell = Py_NewRef(PyTuple_GET_ITEM(f->func_closure, k));
+            }
+        }
+        if (cell == NULL && s->type != NULL &&
+            PyUnicode_CompareWithASCIIString(name, "__class__") == 0) {
+            cell = PyCell_New(s->type);
+        }
+        status = cell != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+        PyTuple_SET_ITEM(closure, i, cell);
+    }
+    if (status == 1) {
+        *holder = hr_closure_holder(body, code, closure);
+        status = *holder == NULL ? -1 : 1;
+    }
+done:
+    Py_XDECREF(closure);
+    Py_XDECREF(had);
+    Py_XDECREF(names);
+    Py_DECREF(outer);
+    return status;
+}
+
+/* -- The live function ---------------------------------------------------- */
+
+static int
+clear_cache(struct hr_plan *p, PyObject *value, int depth)
+{
+    if (value == NULL || depth == 0 || PyType_Check(value)) {
+        return 0;
+    }
+    PyObject *clear = PyObject_GetAttrString(value, "cache_clear");
+    PyErr_Clear();
+    int status = 0;
+    if (clear != NULL && PyCallable_Check(clear)) {
+        status = PyList_Append(p->after, clear);
+    }
+    Py_XDECREF(clear);
+    PyObject *inner = PyObject_GetAttrString(value, "__wrapped__");
+    PyErr_Clear();
+    if (inner == NULL) {
+        inner = PyObject_GetAttrString(value, "__func__");
+        PyErr_Clear();
+    }
+    if (status == 0 && inner != NULL && inner != value) {
+        status = clear_cache(p, inner, depth - 1);
+    }
+    Py_XDECREF(inner);
+    return status;
+}
+
+/* A property has a copy of its getter's doc. */
+static int
+keep_property_doc(struct hr_scope *s, PyObject *name, PyObject *property,
+                  PyFunctionObject *old, PyFunctionObject *new)
+{
+    PyObject *doc = PyObject_GetAttrString(property, "__doc__");
+    PyObject *made = NULL;
+    int status = 0;
+    if (doc == NULL ||
+        PyObject_RichCompareBool(doc, old->func_doc, Py_EQ) != 1 ||
+        PyObject_RichCompareBool(doc, new->func_doc, Py_EQ) != 0) {
+        goto done;
+    }
+    PyObject *get = PyObject_GetAttrString(property, "fget");
+    PyObject *set = PyObject_GetAttrString(property, "fset");
+    PyObject *del = PyObject_GetAttrString(property, "fdel");
+    if (get != NULL && set != NULL && del != NULL) {
+        made = PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type, get,
+                                            set, del, new->func_doc, NULL);
+    }
+    Py_XDECREF(get);
+    Py_XDECREF(set);
+    Py_XDECREF(del);
+    status = made == NULL ? -1 : PyDict_SetItem(s->ns, name, made);
+done:
+    Py_XDECREF(made);
+    Py_XDECREF(doc);
+    if (status == 0) {
+        PyErr_Clear();
+    }
+    return status;
+}
+
+/* The live function takes the new body; its wrappers stay. */
+static int
+change_function(struct hr_scope *s, PyObject *name, PyObject *live,
+                PyObject *target, const struct hr_block *old,
+                const struct hr_block *new)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *function = NULL;
+    const char *kind = "changed";
+    int status = old->head_hash == new->head_hash
+                     ? make_body(s, target, new, &function)
+                     : 0;
+    if (status == 0) {
+        function = make_function(s, name, new);
+    }
+    if (status < 0 || function == NULL) {
+        return -1;
+    }
+    status = -1;
+    PyFunctionObject *f = (PyFunctionObject *)function;
+    PyFunctionObject *t = (PyFunctionObject *)hr_plan_body(p, target);
+    int same = hr_code_is_same(t->func_code, f->func_code);
+    if (same < 0) {
+        goto done;
+    }
+    if (same && old->hash == new->hash) {
+        kind = "moved";
+    }
+    /* What the program has set on the function is the program's. */
+    hr_function_share_dict(function, (PyObject *)t);
+    status = hr_plan_function(p, p->j, target, function);
+    if (status == 0 && old->decorated && live != target) {
+        status = clear_cache(p, live, 4);
+    }
+    if (status == 0 && live != NULL && Py_TYPE(live) == &PyProperty_Type) {
+        status = keep_property_doc(s, name, live, t, f);
+    }
+    if (status == 0) {
+        status = hr_plan_add_edit(s->u, kind, s->prefix, s->u->text, new);
+    }
+done:
+    Py_DECREF(function);
+    return status;
+}
+
+/* -- The definition ------------------------------------------------------- */
+
+int
+hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
+               const struct hr_block *new)
+{
+    PyObject *name = hr_scope_name(s, s->u->text, new);
+    PyObject *live, *target = NULL;
+    size_t last = i;
+    int status = -1;
+    if (name == NULL) {
+        return -1;
+    }
+    live = PyDict_GetItemWithError(s->live, name);
+    if (old != NULL && old->kind == HR_BLOCK_DEF &&
+        has_same_decorators(s, old, new)) {
+        target = hr_unwrap_find(s, live, old);
+    }
+    if (target != NULL) {
+        status = change_function(s, name, live, target, old, new);
+        goto done;
+    }
+    PyObject *held = Py_XNewRef(PyDict_GetItemWithError(s->ns, name));
+    status = hr_scope_run(s, new);
+    if (status == 0) {
+        status = hr_scope_is_bound_by(s, name, i + 1, &last);
+        if (status > 0 && last != i && !hr_scope_is_changed(s, last)) {
+            status = hr_scope_set_name(s, name, held); /* a later one has it */
+        }
+        else if (status > 0) {
+            status = 0;
+        }
+    }
+    Py_XDECREF(held);
+    if (status == 0) {
+        status = hr_plan_add_edit(s->u, old ? "changed" : "added", s->prefix,
+                                  s->u->text, new);
+    }
+done:
+    Py_DECREF(name);
+    return status;
+}

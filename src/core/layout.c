@@ -1,0 +1,158 @@
+/* The memory of instances, and the bases that decide it.
+ *
+ * Instances that exist keep their memory.  A class may take another's content
+ * only where both lay their instances out alike: the same built-in base, sizes
+ * and offsets, and every slot at its place.  hr_layout_check() refuses the
+ * others with a sentence that says what to keep; it changes nothing.
+ *
+ * For class.c, and for whoever sets a class's bases.
+ */
+#include "core.h"
+
+#include <structmember.h>
+
+/* -- Layout --------------------------------------------------------------- */
+
+PyTypeObject *
+hr_layout_static_base(PyTypeObject *type)
+{
+    while (hr_class_is_from_statement(type) && type->tp_base != NULL) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* The built-in class that decides the memory: ValueError lays its instances
+ * out as BaseException does. */
+static PyTypeObject *
+solid_base(PyTypeObject *type)
+{
+    type = hr_layout_static_base(type);
+    while (type->tp_base != NULL &&
+           type->tp_basicsize == type->tp_base->tp_basicsize &&
+           type->tp_itemsize == type->tp_base->tp_itemsize) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* Flags that say how an instance's memory is laid out: the managed dict (1 <<
+ * 4) and weak reference list (1 << 3) of 3.12, inline values (1 << 2) of
+ * 3.13. */
+#define LAYOUT_FLAGS                                                          \
+    (Py_TPFLAGS_HAVE_GC | (1UL << 4) | (1UL << 3) | (1UL << 2))
+
+static int
+has_same_layout(PyTypeObject *a, PyTypeObject *b)
+{
+    return a->tp_basicsize == b->tp_basicsize &&
+           a->tp_itemsize == b->tp_itemsize &&
+           a->tp_dictoffset == b->tp_dictoffset &&
+           a->tp_weaklistoffset == b->tp_weaklistoffset &&
+           (a->tp_flags & LAYOUT_FLAGS) == (b->tp_flags & LAYOUT_FLAGS) &&
+           solid_base(a) == solid_base(b);
+}
+
+/* 1 when every slot of `a` is in `b` at the same offset. */
+static int
+has_slots_of(PyTypeObject *a, PyTypeObject *b)
+{
+    PyObject *mro = a->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        if (!PyType_HasFeature(t, Py_TPFLAGS_HEAPTYPE)) {
+            continue;
+        }
+        PyObject *name, *value;
+        Py_ssize_t pos = 0;
+        while (PyDict_Next(hr_compat_type_dict(t), &pos, &name, &value)) {
+            if (Py_TYPE(value) != &PyMemberDescr_Type) {
+                continue;
+            }
+            PyObject *other = _PyType_Lookup(b, name); /* borrowed */
+            if (other == NULL || Py_TYPE(other) != &PyMemberDescr_Type ||
+                ((PyMemberDescrObject *)other)->d_member->offset !=
+                    ((PyMemberDescrObject *)value)->d_member->offset) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+int
+hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor)
+{
+    PyTypeObject *a = (PyTypeObject *)type, *b = (PyTypeObject *)donor;
+    if (!PyType_IsSubtype(Py_TYPE(type), Py_TYPE(donor))) {
+        return hr_rude(st, "HR303",
+                       "the metaclass of %s would change from %s to %s; "
+                       "give the new class the same metaclass, or restart",
+                       a->tp_name, Py_TYPE(type)->tp_name,
+                       Py_TYPE(donor)->tp_name);
+    }
+    if (solid_base(a) != solid_base(b)) {
+        return hr_rude(st, "HR302",
+                       "instances of %s that exist are laid out as %s lays "
+                       "them out, not as %s; keep the built-in base, or "
+                       "restart",
+                       a->tp_name, solid_base(a)->tp_name,
+                       solid_base(b)->tp_name);
+    }
+    if (!has_same_layout(a, b) || !has_slots_of(a, b) || !has_slots_of(b, a)) {
+        return hr_rude(st, "HR301",
+                       "instances of %s that exist have no room for the "
+                       "__slots__ of the new class; keep them as they are, "
+                       "or restart",
+                       a->tp_name);
+    }
+    return 0;
+}
+
+/* -- Bases ---------------------------------------------------------------- */
+
+/* The base whose layout the others extend, as type.__new__ chooses it. */
+static PyTypeObject *
+best_base(PyObject *bases)
+{
+    PyTypeObject *best = NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
+        if (best == NULL ||
+            (hr_layout_static_base(base) != hr_layout_static_base(best) &&
+             PyType_IsSubtype(hr_layout_static_base(base),
+                              hr_layout_static_base(best)))) {
+            best = base;
+        }
+    }
+    return best;
+}
+
+/* type.__bases__ = ... compares the layout of the new best base with that of
+ * the present one, and so refuses to give a class that has only `object` a
+ * base of one's own, although instances are laid out alike (CPython issue
+ * 672115).  Our own check is on the instances' layout; to pass CPython's the
+ * present base is the new one while it looks. */
+int
+hr_layout_set_bases(PyObject *o, PyObject *bases)
+{
+    PyTypeObject *type = (PyTypeObject *)o;
+    PyTypeObject *old = type->tp_base;
+    type->tp_base = (PyTypeObject *)Py_NewRef(best_base(bases));
+    PyObject *name = PyUnicode_InternFromString("__bases__");
+    int status = name == NULL ? -1 : PyType_Type.tp_setattro(o, name, bases);
+    Py_XDECREF(name);
+    if (status < 0 && type->tp_bases == bases) {
+        /* It is done: what failed for lack of memory is the list of its new
+         * base's subclasses, or a slot that the next change sets. */
+        PyErr_Clear();
+        status = 0;
+    }
+    if (status < 0) {
+        Py_DECREF(type->tp_base);
+        type->tp_base = old;
+        return -1;
+    }
+    Py_DECREF(old);
+    return 0;
+}

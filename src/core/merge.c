@@ -1,0 +1,132 @@
+/* What a name holds after statements have run, merged with what it held.
+ *
+ * Functions and classes that are there keep their identity and take the
+ * content of the new ones; so do lambdas and functions in a list, tuple or
+ * dict of the same shape.  Everything else is taken as it is.
+ *
+ * For plan.c and classdef.c, when all has run.
+ */
+#include "scope.h"
+
+/* Was this function made by the block, as a definition or a lambda? */
+static int
+is_made_by(struct hr_scope *s, PyObject *o, const struct hr_block *b)
+{
+    if (!PyFunction_Check(o) || b == NULL) {
+        return 0;
+    }
+    PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)o)->func_code;
+    return PyUnicode_Compare(code->co_filename, s->u->filename) == 0 &&
+           code->co_firstlineno >= (int)b->line &&
+           code->co_firstlineno <= (int)b->end_line;
+}
+
+static int
+merge_function(struct hr_scope *s, PyObject *old, PyObject **value)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *holder = hr_function_clone(*value, NULL, NULL);
+    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    if (status == 0) {
+        status = hr_evaluate_substitute(p, *value, old);
+    }
+    Py_XDECREF(holder);
+    if (status == 0) {
+        Py_SETREF(*value, Py_NewRef(old));
+    }
+    return status;
+}
+
+/* Lambdas and functions inside a list, tuple or dict of the same shape. */
+static int
+merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
+                const struct hr_block *b)
+{
+    int status = 0;
+    if (Py_TYPE(old) != Py_TYPE(new)) {
+        return 0;
+    }
+    if (PyDict_CheckExact(old)) {
+        PyObject *key, *a;
+        Py_ssize_t pos = 0;
+        while (status == 0 && PyDict_Next(new, &pos, &key, &a)) {
+            PyObject *was = PyDict_GetItemWithError(old, key);
+            if (was != NULL && is_made_by(s, was, b) && PyFunction_Check(a)) {
+                Py_INCREF(a);
+                status = merge_function(s, was, &a);
+                if (status == 0) {
+                    status = PyDict_SetItem(new, key, a);
+                }
+                Py_DECREF(a);
+            }
+        }
+        PyErr_Clear();
+        return status;
+    }
+    if (PyList_CheckExact(old) || PyTuple_CheckExact(old)) {
+        PyObject **was = PySequence_Fast_ITEMS(old);
+        PyObject **now = PySequence_Fast_ITEMS(new);
+        Py_ssize_t n = PySequence_Fast_GET_SIZE(new);
+        for (Py_ssize_t i = 0;
+             status == 0 && i < n && i < PySequence_Fast_GET_SIZE(old); i++) {
+            if (is_made_by(s, was[i], b) && PyFunction_Check(now[i])) {
+                status = merge_function(s, was[i], &now[i]);
+            }
+        }
+    }
+    return status;
+}
+
+int
+hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
+               PyObject **value, const struct hr_block *b)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *kept = hr_evaluate_kept(p, *value);
+    if (kept != NULL) {
+        Py_SETREF(*value, Py_NewRef(kept));
+        return 0;
+    }
+    if (old == NULL || old == *value || b == NULL) {
+        return 0;
+    }
+    int defines = b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_COMPOUND;
+    if (PyFunction_Check(old) && (defines || is_made_by(s, old, b)) &&
+        !hr_journal_has(p->j, HR_PLACE_FUNCTION, old)) {
+        if (PyFunction_Check(*value)) {
+            PyFunctionObject *f = (PyFunctionObject *)*value;
+            if (f->func_globals == s->u->shadow ||
+                f->func_globals == s->u->dict || b->kind == HR_BLOCK_DEF) {
+                return merge_function(s, old, value);
+            }
+            return 0;
+        }
+        if (PyCallable_Check(*value)) {
+            /* Whoever holds the function calls what took its place. */
+            PyObject *holder = hr_trampoline_new(p->st, *value);
+            int status =
+                holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+            Py_XDECREF(holder);
+            return status;
+        }
+        return 0;
+    }
+    if (hr_class_is_open(old) && hr_class_is_open(*value)) {
+        PyObject *module = PyObject_GetAttrString(old, "__module__");
+        int own = module != NULL && PyUnicode_Check(module) &&
+                  PyUnicode_Compare(module, s->u->name) == 0;
+        Py_XDECREF(module);
+        PyErr_Clear();
+        if (own && PyUnicode_Compare(
+                       ((PyHeapTypeObject *)old)->ht_qualname,
+                       ((PyHeapTypeObject *)*value)->ht_qualname) == 0) {
+            if (hr_classdef_merge(s, old, *value) < 0) {
+                return -1;
+            }
+            Py_SETREF(*value, Py_NewRef(old));
+        }
+        return 0;
+    }
+    (void)name;
+    return merge_container(s, old, *value, b);
+}

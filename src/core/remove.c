@@ -1,0 +1,171 @@
+/* Blocks that are gone from the text, and names that nothing binds any more.
+ *
+ * A name goes with its last binding; where an earlier one is left, that comes
+ * to light again and is run.  A `del` that is gone gives back what it deleted.
+ *
+ * For scope.c, in the scope's namespace: nothing is live yet.
+ */
+#include "scope.h"
+
+/* All unchanged definitions of a name, in order. */
+static int
+run_again(struct hr_scope *s, PyObject *name)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->kind != HR_BLOCK_DEF || hr_scope_is_changed(s, i)) {
+            continue;
+        }
+        PyObject *other = hr_scope_name(s, s->u->text, b);
+        int same = other != NULL && PyUnicode_Compare(other, name) == 0;
+        Py_XDECREF(other);
+        if (other == NULL || (same && hr_scope_run(s, b) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
+{
+    size_t which = 0;
+    int bound = hr_scope_is_bound_by(s, name, 0, &which);
+    if (bound < 0) {
+        return -1;
+    }
+    if (bound) {
+        /* An earlier, unchanged binding comes to light again. */
+        const struct hr_block *b = &s->new->items[which];
+        int k = s->diff.match[which];
+        if (old->kind == HR_BLOCK_DEF && old->decorated && s->depth > 0) {
+            return run_again(s, name); /* a property without its setter */
+        }
+        if (old->name_len > 0 && !hr_scope_is_changed(s, which) &&
+            (b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_CLASS ||
+             b->kind == HR_BLOCK_ASSIGN) &&
+            k >= 0 && s->old->items[k].line < old->line) {
+            if (b->kind == HR_BLOCK_DEF && !b->decorated) {
+                return hr_scope_set_name(s, name, NULL) < 0
+                           ? -1
+                           : hr_scope_run(s, b);
+            }
+            return hr_scope_run(s, b);
+        }
+        return 0;
+    }
+    int has = PyDict_Contains(s->live, name);
+    if (has <= 0) {
+        return has;
+    }
+    if (hr_scope_set_name(s, name, NULL) < 0) {
+        return -1;
+    }
+    return s->u->removed == NULL ? 0 : PyList_Append(s->u->removed, name);
+}
+
+int
+hr_remove_annotation(struct hr_scope *s, const struct hr_block *old)
+{
+    PyObject *notes = PyDict_GetItemString(s->ns, "__annotations__");
+    if (old->kind != HR_BLOCK_ASSIGN || notes == NULL ||
+        !PyDict_Check(notes)) {
+        return 0;
+    }
+    PyObject *name = hr_scope_name(s, s->old_text, old);
+    int has = name == NULL ? -1 : PyDict_Contains(notes, name);
+    int status = has > 0 ? PyDict_DelItem(notes, name) : has;
+    Py_XDECREF(name);
+    return status;
+}
+
+/* A `del` that is gone: what it deleted is there again. */
+static int
+bind_undeleted(struct hr_scope *s, const struct hr_block *b)
+{
+    const char *at = s->old_text + b->start, *end = s->old_text + b->end;
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    if (end - at < 4 || strncmp(at, "del", 3) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *n = &s->new->items[i];
+        if (n->name_len == 0 || hr_scope_is_changed(s, i) ||
+            memmem(at, (size_t)(end - at), s->u->text + n->name,
+                   n->name_len) == NULL) {
+            continue;
+        }
+        PyObject *name = hr_scope_name(s, s->u->text, n);
+        int has = name == NULL ? -1 : PyDict_Contains(s->ns, name);
+        Py_XDECREF(name);
+        if (has < 0 || (has == 0 && hr_scope_run(s, n) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_remove_blocks(struct hr_scope *s)
+{
+    for (size_t i = 0; i < s->old->count; i++) {
+        const struct hr_block *b = &s->old->items[i];
+        if (s->diff.used[i]) {
+            continue;
+        }
+        if (b->kind == HR_BLOCK_STRING && i == 0 &&
+            (s->new->count == 0 || s->new->items[0].kind != HR_BLOCK_STRING) &&
+            PyDict_SetItemString(s->ns, "__doc__", Py_None) < 0) {
+            return -1;
+        }
+        if (hr_remove_annotation(s, b) < 0) {
+            return -1;
+        }
+        if (b->kind == HR_BLOCK_OTHER && bind_undeleted(s, b) < 0) {
+            return -1;
+        }
+        PyObject *names;
+        if (b->kind == HR_BLOCK_STRING) {
+            names = PyList_New(0);
+        }
+        else if (b->name_len > 0) {
+            PyObject *name = hr_scope_name(s, s->old_text, b);
+            names = name ? PyList_New(0) : NULL;
+            if (names != NULL && PyList_Append(names, name) < 0) {
+                Py_CLEAR(names);
+            }
+            Py_XDECREF(name);
+        }
+        else {
+            names = hr_scope_bound_names(s->u, s->old_text, b);
+        }
+        int status = names == NULL ? -1 : 0;
+        for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(names);
+             k++) {
+            status = remove_name(s, PyList_GET_ITEM(names, k), b);
+        }
+        Py_XDECREF(names);
+        if (status < 0 ||
+            hr_plan_add_edit(s->u, "removed", s->prefix, s->old_text, b) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_remove_unbound(struct hr_scope *s, const struct hr_block *old)
+{
+    if (old->name_len > 0) {
+        return 0;
+    }
+    PyObject *names = hr_scope_bound_names(s->u, s->old_text, old);
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(names); k++) {
+        status = remove_name(s, PyList_GET_ITEM(names, k), old);
+    }
+    Py_XDECREF(names);
+    return status;
+}

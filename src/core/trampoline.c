@@ -1,0 +1,132 @@
+/* Functions that call something else.
+ *
+ * Only a function's body can be taken, so a callable that is none is wrapped
+ * in a function of the same kind (plain, generator, coroutine, asynchronous
+ * generator), which tools see through.  They are made by Python code, run once
+ * in globals of our own, which stay for as long as the module does.
+ *
+ * For whoever plans that a callable takes a function's place.
+ */
+#include "core.h"
+
+static const char trampoline_source[] =
+    "def plain(target):\n"
+    "    def call(*args, **kwargs):\n"
+    "        return target(*args, **kwargs)\n"
+    "    return call\n"
+    "def generator(target):\n"
+    "    def call(*args, **kwargs):\n"
+    "        return (yield from target(*args, **kwargs))\n"
+    "    return call\n"
+    "def coroutine(target):\n"
+    "    async def call(*args, **kwargs):\n"
+    "        return await target(*args, **kwargs)\n"
+    "    return call\n"
+    "def asyncgen(target):\n"
+    "    async def call(*args, **kwargs):\n"
+    "        async for item in target(*args, **kwargs):\n"
+    "            yield item\n"
+    "    return call\n"
+    "def unbound(target):\n"
+    "    def call(self, *args, **kwargs):\n"
+    "        return target(*args, **kwargs)\n"
+    "    return call\n";
+
+/* Which of the makers above; looks through methods, partials and __call__.
+ * NULL with an exception only when memory ran out. */
+static const char *
+get_kind(PyObject *target)
+{
+    for (int depth = 0; depth < 8; depth++) {
+        if (PyMethod_Check(target)) {
+            target = PyMethod_GET_FUNCTION(target);
+            continue;
+        }
+        if (PyFunction_Check(target)) {
+            int flags =
+                ((PyCodeObject *)HR_AS_FUNCTION(target)->func_code)->co_flags;
+            return flags & CO_ASYNC_GENERATOR ? "asyncgen"
+                   : flags & CO_COROUTINE     ? "coroutine"
+                   : flags & CO_GENERATOR     ? "generator"
+                                              : "plain";
+        }
+        PyTypeObject *type = Py_TYPE(target);
+        PyObject *inner = NULL;
+        if (strcmp(type->tp_name, "functools.partial") == 0) {
+            inner = PyObject_GetAttrString(target, "func");
+        }
+        else if (!PyType_Check(target) &&
+                 PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+            inner = PyObject_GetAttrString((PyObject *)type, "__call__");
+            if (inner != NULL && !PyFunction_Check(inner)) {
+                Py_CLEAR(inner);
+            }
+        }
+        if (inner == NULL) {
+            PyErr_Clear();
+            return "plain";
+        }
+        /* `target`, which the caller holds, keeps it alive. */
+        Py_DECREF(inner);
+        target = inner;
+    }
+    return "plain";
+}
+
+static PyObject *
+call_maker(struct hr_state *st, const char *kind, PyObject *target)
+{
+    if (st->trampolines == NULL) {
+        PyObject *globals = Py_BuildValue("{s:s}", "__name__", "hot_reload");
+        PyObject *code =
+            Py_CompileString(trampoline_source, "<hot_reload>", Py_file_input);
+        PyObject *done = NULL;
+        if (globals != NULL && code != NULL &&
+            PyDict_SetItemString(globals, "__builtins__",
+                                 PyEval_GetBuiltins()) == 0) {
+            done = PyEval_EvalCode(code, globals, globals);
+        }
+        Py_XDECREF(code);
+        if (done == NULL) {
+            Py_XDECREF(globals);
+            if (!PyErr_Occurred()) {
+                PyErr_NoMemory(); /* the compiler does not always say so */
+            }
+            return NULL;
+        }
+        Py_DECREF(done);
+        st->trampolines = globals;
+    }
+    PyObject *maker = PyDict_GetItemString(st->trampolines, kind);
+    return maker == NULL ? PyErr_NoMemory()
+                         : PyObject_CallFunctionObjArgs(maker, target, NULL);
+}
+
+PyObject *
+hr_trampoline_new(struct hr_state *st, PyObject *target)
+{
+    PyObject *f = call_maker(st, get_kind(target), target);
+    if (f == NULL) {
+        return NULL;
+    }
+    /* inspect.signature() follows __wrapped__. */
+    PyObject *dict = Py_BuildValue("{s:O}", "__wrapped__", target);
+    if (dict == NULL) {
+        Py_DECREF(f);
+        return NULL;
+    }
+    Py_XSETREF(HR_AS_FUNCTION(f)->func_dict, dict);
+    PyObject *doc = PyObject_GetAttrString(target, "__doc__");
+    if (doc == NULL) {
+        PyErr_Clear();
+        return f;
+    }
+    Py_XSETREF(HR_AS_FUNCTION(f)->func_doc, doc);
+    return f;
+}
+
+PyObject *
+hr_trampoline_without_self(struct hr_state *st, PyObject *target)
+{
+    return call_maker(st, "unbound", target);
+}

@@ -1,0 +1,174 @@
+/* The live function of a definition, however its decorators have wrapped it.
+ *
+ * A function is known by its name, file and first line.  It is looked for
+ * behind the value that its name holds (attributes of wrappers, cells of
+ * closures), then under other names of the scope, then among all objects.
+ *
+ * For define.c.  What is found is borrowed: something live holds it, as long
+ * as no Python code runs.
+ */
+#include "scope.h"
+
+struct search {
+    struct hr_scope *s;
+    PyObject *name; /* as in the text, not mangled */
+    int line;       /* -1: any */
+    PyObject *seen[64];
+    int count;
+};
+
+static int
+is_wanted(struct search *w, PyObject *function)
+{
+    struct hr_unit *u = w->s->u;
+    PyObject *body = hr_plan_body(u->plan, function);
+    PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)body)->func_code;
+    return PyUnicode_Compare(code->co_name, w->name) == 0 &&
+           PyUnicode_Compare(code->co_filename, u->filename) == 0 &&
+           (w->line < 0 || code->co_firstlineno == w->line);
+}
+
+static PyObject *search_value(struct search *w, PyObject *o, int depth);
+
+static PyObject *
+search_attributes(struct search *w, PyObject *o, int depth)
+{
+    static const char *const names[] = {
+        "__func__", "fget", "fset", "fdel", "func", "__wrapped__", NULL};
+    PyObject *found = NULL;
+    for (int i = 0; found == NULL && names[i] != NULL; i++) {
+        PyObject *inner = PyObject_GetAttrString(o, names[i]);
+        PyErr_Clear();
+        if (inner != NULL && inner != Py_None) {
+            found = search_value(w, inner, depth - 1);
+        }
+        Py_XDECREF(inner); /* held by `o` */
+    }
+    return found;
+}
+
+static PyObject *
+search_closure(struct search *w, PyObject *function, int depth)
+{
+    PyObject *closure = PyFunction_GET_CLOSURE(function);
+    PyObject *found = NULL;
+    for (Py_ssize_t i = 0;
+         found == NULL && closure != NULL && i < PyTuple_GET_SIZE(closure);
+         i++) {
+        PyObject *content = hr_compat_cell_peek(PyTuple_GET_ITEM(closure, i));
+        if (content == NULL) {
+            continue;
+        }
+        found = search_value(w, content, depth - 1);
+        if (found == NULL && Py_TYPE(content) == &PyDict_Type &&
+            PyDict_GET_SIZE(content) < 1000) {
+            PyObject *key, *value; /* as singledispatch's registry */
+            Py_ssize_t pos = 0;
+            while (found == NULL && PyDict_Next(content, &pos, &key, &value)) {
+                found = PyFunction_Check(value)
+                            ? search_value(w, value, depth - 1)
+                            : NULL;
+            }
+        }
+    }
+    return found;
+}
+
+/* Borrowed. */
+static PyObject *
+search_value(struct search *w, PyObject *o, int depth)
+{
+    PyTypeObject *type = Py_TYPE(o);
+    if (depth == 0 || o == NULL || PyType_Check(o) || PyModule_Check(o) ||
+        type == &PyUnicode_Type || type == &PyLong_Type) {
+        return NULL;
+    }
+    for (int i = 0; i < w->count; i++) {
+        if (w->seen[i] == o) {
+            return NULL;
+        }
+    }
+    if (w->count < 64) {
+        w->seen[w->count++] = o;
+    }
+    if (PyFunction_Check(o)) {
+        if (is_wanted(w, o)) {
+            return o;
+        }
+        PyObject *dict = ((PyFunctionObject *)o)->func_dict;
+        PyObject *inner =
+            dict ? PyDict_GetItemString(dict, "__wrapped__") : NULL;
+        PyObject *found = inner ? search_value(w, inner, depth - 1) : NULL;
+        return found != NULL ? found : search_closure(w, o, depth);
+    }
+    if (PyMethod_Check(o)) {
+        return search_value(w, PyMethod_GET_FUNCTION(o), depth - 1);
+    }
+    if (PyCFunction_Check(o) ||
+        (type->tp_descr_get == NULL && !PyCallable_Check(o))) {
+        return NULL;
+    }
+    return search_attributes(w, o, depth);
+}
+
+/* Where names do not lead: any function alive that was made by this block. */
+static PyObject *
+search_heap(struct search *w)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+    PyObject *found = NULL;
+    for (Py_ssize_t i = 0;
+         found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (Py_TYPE(o) == &PyFunction_Type && is_wanted(w, o) &&
+            !hr_function_is_holder(o) &&
+            ((PyFunctionObject *)o)->func_globals == w->s->u->dict) {
+            found = o;
+        }
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(gc);
+    PyErr_Clear();
+    return found;
+}
+
+PyObject *
+hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
+{
+    struct search w = {.s = s, .line = (int)old->line};
+    PyObject *found = NULL;
+    w.name =
+        PyUnicode_DecodeUTF8(s->old_text + old->name, old->name_len, NULL);
+    if (w.name == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (value != NULL) {
+        found = search_value(&w, value, 6);
+    }
+    if (found == NULL) {
+        /* An alias, when the name was taken by a later definition. */
+        PyObject *key, *other;
+        Py_ssize_t pos = 0;
+        while (found == NULL && PyDict_Next(s->live, &pos, &key, &other)) {
+            if (PyFunction_Check(other) && is_wanted(&w, other)) {
+                found = other;
+            }
+        }
+    }
+    if (found == NULL && (old->decorated || value == NULL)) {
+        found = search_heap(&w);
+    }
+    if (found == NULL && value != NULL &&
+        (s->u->source->doubt || PyFunction_Check(value))) {
+        w.line = -1;
+        w.count = 0;
+        found = search_value(&w, value, 6);
+        if (found != NULL && s->u->source->doubt == 0 && found != value) {
+            found = NULL;
+        }
+    }
+    Py_DECREF(w.name);
+    return found;
+}
