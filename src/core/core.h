@@ -383,12 +383,16 @@ struct hr_control *hr_control_open(struct hr_state *st);
 void hr_control_close(struct hr_control *c);
 /* To be polled for reading; -1: none. */
 int hr_control_descriptor(const struct hr_control *c);
-/* When it is readable, in the engine's thread, without the GIL. */
-PyThreadState *hr_control_serve(struct hr_control *c, PyThreadState *ts);
-/* The same as an event, from any thread. */
+/* There is news of the revisions; from any thread. */
 void hr_control_announce(struct hr_control *c);
 void hr_control_after_fork(struct hr_control *c);
 /* The folders in which sockets may be: a list of str. */
 PyObject *hr_control_folders(void);
+
+/* -- client.c: who is connected to it --------------------------------------
+ */
+
+/* When the descriptor is readable, in the engine's thread, without the GIL. */
+PyThreadState *hr_client_serve(struct hr_control *c, PyThreadState *ts);
 
 #endif /* HR_CORE_H */

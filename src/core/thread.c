@@ -100,7 +100,7 @@ hr_thread_main(void *arg)
         }
         hr_batch_clear(&batch);
         if (r == HR_WATCH_EXTRA) {
-            ts = hr_control_serve(e->control, ts);
+            ts = hr_client_serve(e->control, ts);
         }
         if (has_tickets(e)) {
             serve_sync(e);
