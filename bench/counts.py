@@ -70,7 +70,7 @@ def measure(bench):
         out = bench.path("callgrind.out")
         done = subprocess.run(
             ["valgrind", "--tool=callgrind", "--collect-atstart=no",
-             "--toggle-collect=hr_schedule_apply", f"--callgrind-out-file={out}",
+             "--toggle-collect=hr_apply_run", f"--callgrind-out-file={out}",
              sys.executable, os.path.abspath(__file__), "host", str(lines)],
             cwd=bench.folder, capture_output=True, text=True, timeout=300,
         )

@@ -417,28 +417,37 @@ void hr_gil_take(PyThreadState *ts);
 void hr_gil_pause(void);
 void hr_gil_after_fork(void);
 
-/* -- schedule.c: the engine's thread ---------------------------------------
+/* -- schedule.c: the engine ------------------------------------------------
  */
 
 /* Each needs the GIL and may release it. */
 int hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
                       PyObject *skip);
 int hr_schedule_stop(struct hr_state *st);
-/* 1 when all is live, 0 when the time ran out. */
-int hr_schedule_sync(struct hr_state *st, double timeout);
 PyObject *hr_schedule_undo(struct hr_state *st, long count);
-PyObject *hr_schedule_apply(struct hr_state *st, PyObject *paths);
 int hr_schedule_before_fork(struct hr_state *st);
 int hr_schedule_after_fork(struct hr_state *st, int in_child);
 /* Watch a followed file; text is what runs now. */
 int hr_schedule_watch(struct hr_state *st, const char *path, const char *text,
                       size_t size);
 PyObject *hr_schedule_roots(struct hr_state *st); /* borrowed, or NULL */
-/* Does the file lie in a folder of live files? */
-int hr_schedule_is_in_live(struct hr_state *st, const char *path);
 int hr_schedule_add_status(struct hr_state *st, PyObject *dict);
 /* There is news of the revisions. */
 void hr_schedule_announce(struct hr_state *st);
+
+/* -- thread.c: the engine's thread -----------------------------------------
+ */
+
+/* Releases the GIL.  1 when all is live, 0 when the time ran out. */
+int hr_thread_sync(struct hr_state *st, double timeout);
+
+/* -- apply.c: files that run without a save --------------------------------
+ */
+
+/* Releases the GIL.  The last revision. */
+PyObject *hr_apply_run(struct hr_state *st, PyObject *paths);
+/* Does the file lie in a folder of live files? */
+int hr_apply_is_in_live(struct hr_state *st, const char *path);
 
 /* -- control.c: the socket of the command line ------------------------------
  */
@@ -448,12 +457,16 @@ struct hr_control *hr_control_open(struct hr_state *st);
 void hr_control_close(struct hr_control *c);
 /* To be polled for reading; -1: none. */
 int hr_control_descriptor(const struct hr_control *c);
-/* When it is readable, in the engine's thread, without the GIL. */
-PyThreadState *hr_control_serve(struct hr_control *c, PyThreadState *ts);
-/* The same as an event, from any thread. */
+/* There is news of the revisions; from any thread. */
 void hr_control_announce(struct hr_control *c);
 void hr_control_after_fork(struct hr_control *c);
 /* The folders in which sockets may be: a list of str. */
 PyObject *hr_control_folders(void);
+
+/* -- client.c: who is connected to it --------------------------------------
+ */
+
+/* When the descriptor is readable, in the engine's thread, without the GIL. */
+PyThreadState *hr_client_serve(struct hr_control *c, PyThreadState *ts);
 
 #endif /* HR_CORE_H */

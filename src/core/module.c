@@ -177,14 +177,14 @@ core_sync(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &timeout)) {
         return NULL;
     }
-    int done = hr_schedule_sync(hr_state_of(module), timeout);
+    int done = hr_thread_sync(hr_state_of(module), timeout);
     return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
 static PyObject *
 core_apply(PyObject *module, PyObject *paths)
 {
-    return hr_schedule_apply(hr_state_of(module), paths);
+    return hr_apply_run(hr_state_of(module), paths);
 }
 
 PyDoc_STRVAR(

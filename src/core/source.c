@@ -162,7 +162,7 @@ hr_source_is_under_roots(struct hr_state *st, const char *path)
     if (roots == NULL || n < 4 || strcmp(path + n - 3, ".py") != 0 ||
         strstr(path, "/site-packages/") != NULL ||
         strstr(path, "/dist-packages/") != NULL ||
-        hr_schedule_is_in_live(st, path)) {
+        hr_apply_is_in_live(st, path)) {
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(roots); i++) {
