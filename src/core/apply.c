@@ -235,14 +235,18 @@ hr_apply_run(struct hr_state *st, PyObject *paths)
         Py_XDECREF(encoded);
         return NULL;
     }
+    if (encoded == NULL || hr_plan_forbids(st, "apply") < 0) {
+        Py_XDECREF(encoded);
+        return NULL;
+    }
     hr_schedule_enter(e);
     char **known =
         PyMem_Calloc((size_t)PyTuple_GET_SIZE(paths) + 1, sizeof *known);
-    if (encoded == NULL || known == NULL) {
+    if (known == NULL) {
         PyErr_NoMemory();
         goto done;
     }
-    if (hr_adopt_modules(st) < 0) {
+    if (hr_adopt_modules(st, 0) < 0) {
         goto done;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(paths); i++) {

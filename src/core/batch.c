@@ -145,7 +145,7 @@ is_refused(struct hr_engine *e, const struct hr_change *c)
 
 /* -- A batch -------------------------------------------------------------- */
 
-static int
+static void
 report(struct hr_state *st, hr_revision *r)
 {
     long us = (long)((r->live_ns - r->saved_ns) / 1000);
@@ -154,15 +154,15 @@ report(struct hr_state *st, hr_revision *r)
     Py_ssize_t more = PyList_GET_SIZE(r->files) - 1;
     if (r->ok) {
         hr_log(st, HR_SAY_INFO,
-               "revision %ld: %U%s, %zd edits in %ld.%03ld ms", r->id, first,
-               more > 0 ? " and others" : "", n, us / 1000, us % 1000);
+               "revision %ld: %U%s, %zd %s in %ld.%03ld ms", r->id, first,
+               more > 0 ? " and others" : "", n, n == 1 ? "edit" : "edits",
+               us / 1000, us % 1000);
     }
     else {
         hr_log(st, HR_SAY_ERROR, "%U%s was refused, nothing was changed: %U",
                first, more > 0 ? " and others" : "",
                r->error ? r->error : Py_None);
     }
-    return 0;
 }
 
 /* Is this a save that changes something, of a file that is followed? */
@@ -384,7 +384,6 @@ hr_batch_merge_held(struct hr_engine *e, struct hr_batch *batch)
     batch->count = 0;
     hr_batch_clear(batch);
     hr_batch_clear(&e->held);
-    hr_batch_clear(&e->refused);
     batch->changes = all;
     batch->count = count;
 }

@@ -24,6 +24,7 @@
 #define MAX_ANSWER (32L << 20)  /* bytes */
 #define QUIET_NS 10000000000LL  /* so long may a client say nothing */
 #define URGENT_NS 10000000LL    /* so often may the GIL be taken at once */
+#define DEAF_NS 500000000LL     /* without descriptors, until the next try */
 
 /* What this file itself has to say; the numbers are those of the command
  * line. */
@@ -175,11 +176,32 @@ is_our_user(int fd)
 }
 
 static void
+set_deaf(struct hr_control *c, int deaf)
+{
+    struct epoll_event e = {.data.u32 = HR_TOKEN_LISTENER};
+    e.events = deaf ? 0 : EPOLLIN;
+    c->deaf_ns = deaf ? hr_clock_ns(CLOCK_MONOTONIC) + DEAF_NS : 0;
+    (void)epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->listener, &e);
+}
+
+static void
 accept_clients(struct hr_control *c)
 {
+    if (c->deaf_ns != 0) {
+        if (hr_clock_ns(CLOCK_MONOTONIC) < c->deaf_ns) {
+            return;
+        }
+        set_deaf(c, 0);
+    }
     for (int i = 0; i < MAX_ACCEPTS; i++) {
         int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
+            /* Out of descriptors: whoever waits stays in the queue, and the
+             * listener readable.  Deaf for a while, or epoll tells it for
+             * ever. */
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                set_deaf(c, 1);
+            }
             return;
         }
         struct hr_client *client = make_place(c);
@@ -333,11 +355,12 @@ unpark_all(struct hr_control *c)
     }
 }
 
-/* Let the quiet ones go; set the timer for the next of them. */
+/* Let the quiet ones go; set the timer for the next of them, or for the next
+ * try to accept. */
 static void
 close_quiet(struct hr_control *c)
 {
-    int64_t now = hr_clock_ns(CLOCK_MONOTONIC), next = 0;
+    int64_t now = hr_clock_ns(CLOCK_MONOTONIC), next = c->deaf_ns;
     for (int i = 0; i < HR_MAX_CLIENTS; i++) {
         struct hr_client *client = &c->clients[i];
         if (client->fd < 0 || client->parked) {

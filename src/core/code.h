@@ -40,15 +40,18 @@ struct hr_source {
 
 /* The followed source of a path, or NULL. */
 struct hr_source *hr_source_find(struct hr_state *st, const char *path);
-/* Follow a file: its text is read now.  Borrowed; NULL with an exception. */
-struct hr_source *hr_source_add(struct hr_state *st, const char *path);
+/* Follow a file: its text is read now.  *added is borrowed, and NULL when the
+ * engine was stopped meanwhile. */
+int hr_source_add(struct hr_state *st, const char *path,
+                  struct hr_source **added);
 /* What runs now, split; takes the text. */
 void hr_source_set_text(struct hr_state *st, struct hr_source *s, char *text,
                         size_t size);
 /* Is this path followed, or to be followed when it is imported? */
 int hr_source_is_under_roots(struct hr_state *st, const char *path);
-/* The absolute path of a module's source; malloc'ed, or NULL. */
-char *hr_source_module_path(PyObject *module);
+/* The absolute path of a module's source; malloc'ed, or NULL.  `key` is the
+ * str "__file__". */
+char *hr_source_module_path(PyObject *module, PyObject *key);
 /* Note which modules there are now, for hr_source_modules(). */
 int hr_source_look(struct hr_state *st);
 /* The modules made from a file: a new list. */
@@ -75,8 +78,9 @@ char *hr_decode_copy(const char *bytes, size_t size);
 /* -- adopt.c: modules that were imported without our finder -----------------
  */
 
-/* Follow every imported module whose file is under the roots. */
-int hr_adopt_modules(struct hr_state *st);
+/* Follow every imported module whose file is under the roots.  `new_only`:
+ * those that came since the last call, as far as that can be told. */
+int hr_adopt_modules(struct hr_state *st, int new_only);
 
 /* -- finder.c: the finder at the head of sys.meta_path ----------------------
  */
@@ -187,6 +191,7 @@ struct hr_plan {
     PyObject *partial; /* owned: list of (code, sentence) */
     int gc_was_enabled, gc_paused, refused;
     int whole;        /* nobody else shall run: it is planned again */
+    int hooked;       /* the hooks have agreed to it already */
     long commit;      /* of replace(), when the plan was begun */
     int64_t slice_ns; /* when others have run last */
 };
@@ -207,6 +212,9 @@ void hr_plan_let_others_run(struct hr_plan *p);
 /* The function that holds the body of f: itself, or what keeps the original
  * while f is replaced.  Borrowed. */
 PyObject *hr_plan_body(struct hr_plan *p, PyObject *f);
+/* A plan reads texts and functions that apply() and undo() would change: -1
+ * with an exception when this thread is making one. */
+int hr_plan_forbids(struct hr_state *st, const char *call);
 
 /* -- refuse.c: what is refused, and why --------------------------------------
  */

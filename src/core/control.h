@@ -28,6 +28,7 @@ struct hr_control {
     char name[16]; /* of the socket, in the folder */
     struct stat node;
     int64_t urgent_ns;
+    int64_t deaf_ns; /* until then nobody is accepted; 0: not deaf */
     atomic_int parked;
     struct hr_client clients[HR_MAX_CLIENTS];
 };

@@ -46,12 +46,15 @@ struct hr_state {
     unsigned long run_thread; /* whose run it is */
     long next_revision, next_run, next_commit;
     int fork_locked;
+    unsigned long planning; /* the thread that makes a plan; 0: none does */
     struct hr_engine *engine; /* owned, or NULL while not started */
     /* Followed files, see text.c. */
     struct hr_source *sources;       /* owned: list */
     struct hr_source **source_table; /* owned: by path */
     size_t source_count, source_slots;
     uint64_t modules_seen; /* see hr_source_look() */
+    Py_ssize_t adopted;    /* see hr_adopt_modules() */
+    PyObject *adopted_last;
     pthread_mutex_t texts;
 };
 

@@ -255,7 +255,7 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
     if (name == NULL) {
         return -1;
     }
-    live = PyDict_GetItemWithError(s->live, name);
+    live = Py_XNewRef(PyDict_GetItemWithError(s->live, name));
     if (old != NULL && old->kind == HR_BLOCK_DEF &&
         has_same_decorators(s, old, new)) {
         target = hr_unwrap_find(s, live, old);
@@ -281,6 +281,8 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
                                   s->u->text, new);
     }
 done:
+    Py_XDECREF(target);
+    Py_XDECREF(live);
     Py_DECREF(name);
     return status;
 }

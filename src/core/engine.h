@@ -39,6 +39,7 @@ struct hr_engine {
     /* guard, under mutex */
     unsigned long busy; /* number of the run in progress; 0: none */
     unsigned long runs;
+    int nested;       /* runs within the one in progress */
     char *busy_path;  /* owned */
     int busy_limited; /* it may not take longer than the limit */
     unsigned long busy_thread;

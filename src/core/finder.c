@@ -59,13 +59,16 @@ read_again(struct hr_state *st, struct hr_source *s, PyObject *name)
     size_t size = 0;
     PyObject *why = NULL;
     PyObject *modules = hr_source_look(st) < 0 ? NULL : hr_source_modules(s);
-    Py_ssize_t others = modules == NULL ? 1 : PyList_GET_SIZE(modules);
+    if (modules == NULL) {
+        return -1;
+    }
+    Py_ssize_t others = PyList_GET_SIZE(modules);
     PyObject *own = PyDict_GetItemWithError(PyImport_GetModuleDict(), name);
     if (others == 1 && own != NULL && PyList_GET_ITEM(modules, 0) == own) {
         others = 0;
     }
-    Py_XDECREF(modules);
-    if (others > 0) {
+    Py_DECREF(modules);
+    if (others > 0 || PyErr_Occurred()) {
         return PyErr_Occurred() ? -1 : 0; /* those run the text we know */
     }
     char *path = strdup(s->path);
@@ -109,15 +112,16 @@ hr_finder_find_spec(struct hr_state *st, PyObject *name, PyObject *path,
         hr_log_exception(st, "%s cannot be read again", file);
     }
     if (file != NULL && known == NULL && hr_source_is_under_roots(st, file)) {
-        struct hr_source *s = hr_source_add(st, file);
-        if (s == NULL) {
+        struct hr_source *s;
+        if (hr_source_add(st, file, &s) < 0) {
             hr_log_exception(st, "%s cannot be followed", file);
         }
-        else if (PyUnicode_Check(name) && PyUnicode_AsUTF8(name) != NULL) {
+        else if (s != NULL && s->name == NULL && PyUnicode_Check(name) &&
+                 PyUnicode_AsUTF8(name) != NULL) {
             s->name = strdup(PyUnicode_AsUTF8(name));
         }
         /* Modules that came in another way since the last import. */
-        if (hr_adopt_modules(st) < 0) {
+        if (hr_adopt_modules(st, 1) < 0) {
             PyErr_Clear();
         }
     }
@@ -147,5 +151,6 @@ hr_finder_imported(struct hr_state *st, const char *path)
         !hr_source_is_under_roots(st, path)) {
         return 0;
     }
-    return hr_source_add(st, path) == NULL ? -1 : 0;
+    struct hr_source *s;
+    return hr_source_add(st, path, &s);
 }

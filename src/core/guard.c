@@ -37,6 +37,12 @@ hr_guard_begin(struct hr_engine *e, const struct hr_change *c, int limited)
     struct hr_stamp stamp = get_stamp(c->path);
     stamp.mtime = c->saved_ns; /* it may have been saved since it was read */
     pthread_mutex_lock(&e->mutex);
+    if (e->busy != 0) {
+        /* A live file that calls apply(): it is one run, the outer one. */
+        e->nested++;
+        pthread_mutex_unlock(&e->mutex);
+        return;
+    }
     free(e->busy_path);
     e->busy_path = strdup(c->path);
     e->busy_stamp = stamp;
@@ -70,9 +76,11 @@ void
 hr_guard_end(struct hr_engine *e)
 {
     pthread_mutex_lock(&e->mutex);
-    e->busy = 0;
+    int inner = e->nested > 0;
+    e->nested -= inner;
+    e->busy = inner ? e->busy : 0;
     pthread_mutex_unlock(&e->mutex);
-    if (e->interrupted) {
+    if (!inner && e->interrupted) {
         e->interrupted = 0;
         swallow_interrupt();
     }

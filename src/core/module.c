@@ -299,7 +299,7 @@ core_old_frames(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyObject *
 core_adopt(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (hr_adopt_modules(hr_state_of(module)) < 0) {
+    if (hr_adopt_modules(hr_state_of(module), 0) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

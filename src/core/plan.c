@@ -229,7 +229,28 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
     if (p->st->next_commit != p->commit && p->whole < AGAIN) {
         return 1;
     }
-    return hr_hook_call(p, "__hot_reload_before__", 1);
+    if (p->hooked) {
+        return 0;
+    }
+    p->hooked = 1;
+    if (hr_hook_call(p, "__hot_reload_before__", 1) < 0) {
+        return -1;
+    }
+    return p->st->next_commit != p->commit; /* the hooks run Python, too */
+}
+
+int
+hr_plan_forbids(struct hr_state *st, const char *call)
+{
+    if (st->planning != PyThread_get_thread_ident()) {
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "%s: a save is just being planned in this thread, and "
+                 "nothing of it is live; call it from on_revision() or "
+                 "__hot_reload_after__()",
+                 call);
+    return -1;
 }
 
 static void
@@ -282,13 +303,16 @@ again:
         p.file_count = p.files == NULL ? 0 : count;
         goto done;
     }
+    st->planning = PyThread_get_thread_ident();
     status = make_plan(&p, changes, count, &at);
+    st->planning = 0;
     hr_evaluate_abandon(&p);
     if (status == 1) {
         /* Rare enough to plan it all again, now in one go. */
-        int whole = p.whole + 1;
+        int whole = p.whole + 1, hooked = p.hooked;
         clear_plan(&p);
-        p = (struct hr_plan){.st = st, .revision = revision, .whole = whole};
+        p = (struct hr_plan){.st = st, .revision = revision, .whole = whole,
+                             .hooked = hooked};
         status = -1;
         if (PyList_SetSlice(r->files, 0, PY_SSIZE_T_MAX, NULL) == 0 &&
             PyList_SetSlice(r->edits, 0, PY_SSIZE_T_MAX, NULL) == 0) {

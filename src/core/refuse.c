@@ -70,6 +70,9 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
     hr_revision *r = (hr_revision *)p->revision;
     const char *number = "HR110";
     long line = u ? u->error_line : 0;
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "the plan failed without a reason");
+    }
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     if (PyErr_GivenExceptionMatches(type, p->st->rude_edit) &&

@@ -275,7 +275,7 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
         status = has < 0 || (!has && hr_apply_add_folder(e, folder) < 0);
     }
     if (status == 0) {
-        status = hr_finder_install(st, 1) < 0 || hr_adopt_modules(st) < 0;
+        status = hr_finder_install(st, 1) < 0 || hr_adopt_modules(st, 0) < 0;
     }
     hr_schedule_leave(e);
     return status ? -1 : 0;
@@ -290,6 +290,9 @@ hr_schedule_undo(struct hr_state *st, long count)
     struct hr_engine *e = st->engine;
     if (e == NULL) {
         return hr_revision_undo(st, count);
+    }
+    if (hr_plan_forbids(st, "undo") < 0) {
+        return NULL;
     }
     hr_schedule_enter(e);
     Py_BEGIN_ALLOW_THREADS
@@ -374,12 +377,16 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
     }
     /* Only this thread is here; whatever others held is held for ever. */
     st->fork_locked = 0;
+    if (st->planning != PyThread_get_thread_ident()) {
+        st->planning = 0;
+    }
     hr_gil_after_fork();
     hr_text_init(st);
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->depth = 0;
     e->busy = 0;
+    e->nested = 0;
     e->users = 0;
     /* Its thread may have been changing it; the next save has it all. */
     memset(&e->held, 0, sizeof e->held);

@@ -72,7 +72,7 @@ int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
 /* -- unwrap.c: the live function of a definition -------------------------- */
 
 /* Behind `value` (or NULL), which the definition's name holds, or elsewhere.
- * Borrowed, or NULL without an exception. */
+ * A new reference, or NULL without an exception. */
 PyObject *hr_unwrap_find(struct hr_scope *s, PyObject *value,
                          const struct hr_block *old);
 

@@ -57,59 +57,72 @@ hr_source_set_text(struct hr_state *st, struct hr_source *s, char *text,
     s->partial = error.status != HR_LEX_OK;
 }
 
-struct hr_source *
-hr_source_add(struct hr_state *st, const char *path)
+/* The file's bytes as what runs now.  NULL with an exception. */
+static struct hr_source *
+make_source(struct hr_state *st, const char *path, const struct hr_change *c)
 {
-    struct hr_source *s = hr_source_find(st, path);
-    struct hr_change c = {.path = NULL};
     char *text = NULL;
     size_t size = 0;
     PyObject *why = NULL;
-
-    if (s != NULL) {
-        return s;
+    if (c->kind == HR_CHANGE_CONTENT &&
+        hr_decode_bytes(c->text, c->size, &text, &size, &why) < 0) {
+        return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    hr_watch_read(path, 0, &c);
-    Py_END_ALLOW_THREADS
-    if (c.kind == HR_CHANGE_CONTENT) {
-        if (hr_decode_bytes(c.text, c.size, &text, &size, &why) < 0) {
-            free(c.text);
-            return NULL;
-        }
-        Py_XDECREF(why);
+    Py_XDECREF(why);
+    int unreadable = text == NULL;
+    struct hr_source *s = calloc(1, sizeof *s);
+    char *copy = strdup(path);
+    if (unreadable) {
+        text = strdup("");
     }
-    s = calloc(1, sizeof *s);
-    if (s == NULL || (s->path = strdup(path)) == NULL) {
-        free(s);
+    if (s == NULL || copy == NULL || text == NULL) {
         free(text);
-        free(c.text);
-        free(c.error);
+        free(copy);
+        free(s);
         PyErr_NoMemory();
         return NULL;
     }
-    s->file_hash = c.hash;
-    if (text == NULL) {
-        s->doubt = 1;
-        text = strdup("");
-    }
+    s->path = copy;
+    s->doubt = unreadable;
+    s->file_hash = c->hash;
     hr_source_set_text(st, s, text, size);
     if (hr_text_add(st, s) < 0) {
         hr_blocks_clear(&s->blocks);
         free(s->text);
         free(s->path);
         free(s);
-        free(c.text);
-        free(c.error);
         return NULL;
     }
-    st->modules_seen = 0;
-    if (hr_schedule_watch(st, path, c.text, c.size) < 0) {
-        hr_log_exception(st, "%s cannot be watched", path);
+    return s;
+}
+
+int
+hr_source_add(struct hr_state *st, const char *path, struct hr_source **added)
+{
+    struct hr_change c = {.path = NULL};
+    int status = 0;
+
+    *added = hr_source_find(st, path);
+    if (*added != NULL) {
+        return 0;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    hr_watch_read(path, 0, &c);
+    Py_END_ALLOW_THREADS
+    /* Another thread may have imported it, or stopped the engine. */
+    *added = hr_source_find(st, path);
+    if (*added == NULL && st->engine != NULL) {
+        *added = make_source(st, path, &c);
+        status = *added == NULL ? -1 : 0;
+        st->modules_seen = 0;
+        if (status == 0 && hr_schedule_watch(st, path, c.text, c.size) < 0) {
+            hr_log_exception(st, "%s cannot be watched", path);
+        }
+        *added = hr_source_find(st, path);
     }
     free(c.text);
     free(c.error);
-    return s;
+    return status;
 }
 
 int
@@ -122,9 +135,11 @@ hr_source_undo(struct hr_state *st, PyObject *texts)
         PyObject *file = PyUnicode_EncodeFSDefault(path);
         struct hr_source *s =
             file ? hr_source_find(st, PyBytes_AS_STRING(file)) : NULL;
+        const char *old = NULL;
+        if (file != NULL) {
+            old = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(pair, 0), &size);
+        }
         Py_XDECREF(file);
-        const char *old =
-            PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(pair, 0), &size);
         if (old == NULL) {
             return -1;
         }
@@ -194,23 +209,29 @@ hr_source_is_under_roots(struct hr_state *st, const char *path)
 
 /* -- Their modules -------------------------------------------------------- */
 
-char *
-hr_source_module_path(PyObject *module)
+/* __file__ of a module.  Borrowed, or NULL without an exception. */
+static const char *
+get_file(PyObject *module, PyObject *key)
 {
     PyObject *file =
         PyModule_Check(module)
-            ? PyDict_GetItemString(PyModule_GetDict(module), "__file__")
+            ? PyDict_GetItemWithError(PyModule_GetDict(module), key)
             : NULL;
     const char *utf8 =
         file != NULL && PyUnicode_Check(file) ? PyUnicode_AsUTF8(file) : NULL;
     if (utf8 == NULL) {
         PyErr_Clear();
-        return NULL;
     }
-    if (utf8[0] == '/') {
-        return strdup(utf8);
-    }
-    return realpath(utf8, NULL); /* a script's, relative to its folder */
+    return utf8;
+}
+
+char *
+hr_source_module_path(PyObject *module, PyObject *key)
+{
+    const char *file = get_file(module, key);
+    return file == NULL     ? NULL
+           : file[0] == '/' ? strdup(file)
+                            : realpath(file, NULL); /* a script's */
 }
 
 /* Was the module made from the file that it names?  Its loader says so, or a
@@ -261,31 +282,41 @@ look_at_modules(PyObject *modules)
     return seen | 1;
 }
 
-/* Note for every followed file under which names its modules are. */
+/* The followed file that a module is from, or NULL. */
+static struct hr_source *
+find_of_module(struct hr_state *st, PyObject *module, PyObject *key)
+{
+    const char *file = get_file(module, key);
+    if (file == NULL || file[0] == '/') {
+        return file != NULL ? hr_source_find(st, file) : NULL;
+    }
+    char *path = realpath(file, NULL);
+    struct hr_source *s = path != NULL ? hr_source_find(st, path) : NULL;
+    free(path);
+    return s;
+}
+
+/* Note for every followed file under which names its modules are.  There may
+ * be thousands, and the first save after an import waits for this. */
 static int
 find_modules(struct hr_state *st, PyObject *modules)
 {
-    PyObject *items = PyDict_Items(modules);
+    PyObject *key = PyUnicode_InternFromString("__file__"), *name, *module;
+    Py_ssize_t pos = 0;
+    int status = key == NULL ? -1 : 0;
     for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
         Py_CLEAR(s->modules);
     }
-    int status = items == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
-        char *file = hr_source_module_path(PyTuple_GET_ITEM(item, 1));
-        struct hr_source *s = file ? hr_source_find(st, file) : NULL;
+    while (status == 0 && PyDict_Next(modules, &pos, &name, &module)) {
+        struct hr_source *s = find_of_module(st, module, key);
         if (s != NULL && s->modules == NULL) {
             s->modules = PyList_New(0);
         }
         if (s != NULL) {
-            status =
-                s->modules == NULL
-                    ? -1
-                    : PyList_Append(s->modules, PyTuple_GET_ITEM(item, 0));
+            status = s->modules == NULL ? -1 : PyList_Append(s->modules, name);
         }
-        free(file);
     }
-    Py_XDECREF(items);
+    Py_XDECREF(key);
     return status;
 }
 

@@ -355,6 +355,15 @@ hr_text_members(struct hr_unit *u, const struct hr_block *old,
                  HR_LEX_NO_MEMORY) {
         m->status = HR_LEX_NO_MEMORY;
     }
+    for (size_t i = 0; s->doubt && i < m->old.count; i++) {
+        /* The live methods may be of another text: all count as changed. */
+        struct hr_block *b = &m->old.items[i];
+        if (b->kind == HR_BLOCK_DEF) {
+            b->hash = ~b->hash;
+            b->head_hash = ~b->head_hash;
+            b->raw_hash = ~b->raw_hash;
+        }
+    }
     m->next = u->members;
     u->members = m;
     return m->status == HR_LEX_NO_MEMORY ? NULL : m;

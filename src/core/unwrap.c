@@ -4,8 +4,8 @@
  * behind the value that its name holds (attributes of wrappers, cells of
  * closures), then under other names of the scope, then among all objects.
  *
- * For define.c.  What is found is borrowed: something live holds it, as long
- * as no Python code runs.
+ * For define.c.  What is found is a new reference: a wrapper may make what its
+ * attributes give.
  */
 #include "scope.h"
 
@@ -42,8 +42,25 @@ search_attributes(struct search *w, PyObject *o, int depth)
         if (inner != NULL && inner != Py_None) {
             found = search_value(w, inner, depth - 1);
         }
-        Py_XDECREF(inner); /* held by `o` */
+        Py_XDECREF(inner);
     }
+    return found;
+}
+
+/* The functions among a dict's values, as in singledispatch's registry. */
+static PyObject *
+search_functions(struct search *w, PyObject *dict, int depth)
+{
+    PyObject *values = PyDict_Values(dict), *found = NULL;
+    for (Py_ssize_t i = 0;
+         found == NULL && values != NULL && i < PyList_GET_SIZE(values); i++) {
+        PyObject *value = PyList_GET_ITEM(values, i);
+        if (PyFunction_Check(value)) {
+            found = search_value(w, value, depth - 1);
+        }
+    }
+    Py_XDECREF(values);
+    PyErr_Clear();
     return found;
 }
 
@@ -59,22 +76,17 @@ search_closure(struct search *w, PyObject *function, int depth)
         if (content == NULL) {
             continue;
         }
+        Py_INCREF(content);
         found = search_value(w, content, depth - 1);
         if (found == NULL && Py_TYPE(content) == &PyDict_Type &&
             PyDict_GET_SIZE(content) < 1000) {
-            PyObject *key, *value; /* as singledispatch's registry */
-            Py_ssize_t pos = 0;
-            while (found == NULL && PyDict_Next(content, &pos, &key, &value)) {
-                found = PyFunction_Check(value)
-                            ? search_value(w, value, depth - 1)
-                            : NULL;
-            }
+            found = search_functions(w, content, depth);
         }
+        Py_DECREF(content);
     }
     return found;
 }
 
-/* Borrowed. */
 static PyObject *
 search_value(struct search *w, PyObject *o, int depth)
 {
@@ -93,12 +105,17 @@ search_value(struct search *w, PyObject *o, int depth)
     }
     if (PyFunction_Check(o)) {
         if (is_wanted(w, o)) {
-            return o;
+            return Py_NewRef(o);
         }
         PyObject *dict = ((PyFunctionObject *)o)->func_dict;
         PyObject *inner =
             dict ? PyDict_GetItemString(dict, "__wrapped__") : NULL;
-        PyObject *found = inner ? search_value(w, inner, depth - 1) : NULL;
+        PyObject *found = NULL;
+        if (inner != NULL) {
+            Py_INCREF(inner);
+            found = search_value(w, inner, depth - 1);
+            Py_DECREF(inner);
+        }
         return found != NULL ? found : search_closure(w, o, depth);
     }
     if (PyMethod_Check(o)) {
@@ -124,7 +141,7 @@ search_heap(struct search *w)
         if (Py_TYPE(o) == &PyFunction_Type && is_wanted(w, o) &&
             !hr_function_is_holder(o) &&
             ((PyFunctionObject *)o)->func_globals == w->s->u->dict) {
-            found = o;
+            found = Py_NewRef(o);
         }
     }
     Py_XDECREF(all);
@@ -153,7 +170,7 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
         Py_ssize_t pos = 0;
         while (found == NULL && PyDict_Next(s->live, &pos, &key, &other)) {
             if (PyFunction_Check(other) && is_wanted(&w, other)) {
-                found = other;
+                found = Py_NewRef(other);
             }
         }
     }
@@ -166,7 +183,7 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
         w.count = 0;
         found = search_value(&w, value, 6);
         if (found != NULL && s->u->source->doubt == 0 && found != value) {
-            found = NULL;
+            Py_CLEAR(found);
         }
     }
     Py_DECREF(w.name);
