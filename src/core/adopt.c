@@ -118,9 +118,10 @@ find_doubts(struct pair *p, struct hr_blocks *blocks)
             continue;
         }
         PyObject *name = decode_name(p->s, b);
-        int doubt = name == NULL              ? 0
-                    : b->kind == HR_BLOCK_DEF ? is_doubtful_function(p, b, name)
-                                              : is_doubtful_class(p, b, name);
+        int doubt = name == NULL ? 0
+                    : b->kind == HR_BLOCK_DEF
+                        ? is_doubtful_function(p, b, name)
+                        : is_doubtful_class(p, b, name);
         Py_XDECREF(name);
         PyErr_Clear();
         if (doubt && blocks != NULL) {
@@ -141,9 +142,9 @@ compile_text(struct hr_source *s)
                                  PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
                              .cf_feature_version = PY_MINOR_VERSION};
     PyObject *path = PyUnicode_DecodeFSDefault(s->path);
-    PyObject *code = path ? Py_CompileStringObject(s->text, path,
-                                                   Py_file_input, &flags, -1)
-                          : NULL;
+    PyObject *code =
+        path ? Py_CompileStringObject(s->text, path, Py_file_input, &flags, -1)
+             : NULL;
     Py_XDECREF(path);
     PyErr_Clear();
     return code;
@@ -156,14 +157,16 @@ check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
     PyObject *dict = PyModule_GetDict(module);
     PyObject *spec = PyDict_GetItemString(dict, "__spec__");
     PyObject *code = spec == NULL || spec == Py_None ? compile_text(s) : NULL;
-    struct pair p = {.s = s, .blocks = &s->blocks, .live = dict,
-                     .globals = dict, .code = code};
+    struct pair p = {.s = s,
+                     .blocks = &s->blocks,
+                     .live = dict,
+                     .globals = dict,
+                     .code = code};
     s->doubt |= find_doubts(&p, &s->blocks);
     Py_XDECREF(code);
     for (size_t i = 0; s->doubt && i < s->blocks.count; i++) {
         struct hr_block *b = &s->blocks.items[i];
-        PyObject *name =
-            b->kind == HR_BLOCK_ASSIGN ? decode_name(s, b) : NULL;
+        PyObject *name = b->kind == HR_BLOCK_ASSIGN ? decode_name(s, b) : NULL;
         if (name != NULL && PyDict_GetItemWithError(dict, name) == NULL) {
             b->hash = ~b->hash;
             b->raw_hash = ~b->raw_hash;
@@ -193,8 +196,8 @@ list_modules(struct hr_state *st, int new_only)
         module != st->adopted_last) {
         pos = 0;
     }
-    while (list != NULL && (at = pos, PyDict_Next(modules, &pos, &name,
-                                                  &module))) {
+    while (list != NULL &&
+           (at = pos, PyDict_Next(modules, &pos, &name, &module))) {
         st->adopted = at;
         st->adopted_last = module; /* only ever compared */
         if (PyList_Append(list, module) < 0) {

@@ -153,10 +153,9 @@ report(struct hr_state *st, hr_revision *r)
     PyObject *first = PyList_GET_ITEM(r->files, 0);
     Py_ssize_t more = PyList_GET_SIZE(r->files) - 1;
     if (r->ok) {
-        hr_log(st, HR_SAY_INFO,
-               "revision %ld: %U%s, %zd %s in %ld.%03ld ms", r->id, first,
-               more > 0 ? " and others" : "", n, n == 1 ? "edit" : "edits",
-               us / 1000, us % 1000);
+        hr_log(st, HR_SAY_INFO, "revision %ld: %U%s, %zd %s in %ld.%03ld ms",
+               r->id, first, more > 0 ? " and others" : "", n,
+               n == 1 ? "edit" : "edits", us / 1000, us % 1000);
     }
     else {
         hr_log(st, HR_SAY_ERROR, "%U%s was refused, nothing was changed: %U",

@@ -271,6 +271,8 @@ int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 /* Compiler flags of the `from __future__` imports of a text, for blocks that
  * are compiled alone. */
 int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
+/* Does the code itself (not what is nested in it) call anything? */
+int hr_code_calls(PyObject *code);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
 /* {name: constant} of cells that the code assigns once, and a constant. */
@@ -284,6 +286,9 @@ int hr_evaluate_begin(struct hr_plan *p);
 int hr_evaluate_shadow(struct hr_unit *u);
 /* Run code in a namespace; `ns` NULL: the module's shadow. */
 int hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns);
+/* What was computed only to see whether it can be has failed: 0, and the
+ * exception is cleared; -1 when it is one that ends the whole plan. */
+int hr_evaluate_forgive(struct hr_plan *p);
 /* Move what was made in shadows to the real modules, substitute. */
 int hr_evaluate_end(struct hr_plan *p);
 void hr_evaluate_abandon(struct hr_plan *p);

@@ -46,7 +46,7 @@ struct hr_state {
     unsigned long run_thread; /* whose run it is */
     long next_revision, next_run, next_commit;
     int fork_locked;
-    unsigned long planning; /* the thread that makes a plan; 0: none does */
+    unsigned long planning;   /* the thread that makes a plan; 0: none does */
     struct hr_engine *engine; /* owned, or NULL while not started */
     /* Followed files, see text.c. */
     struct hr_source *sources;       /* owned: list */

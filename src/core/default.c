@@ -23,69 +23,115 @@ eval_defaults(PyObject *code, PyObject *globals, PyObject *ns, PyObject *name,
     return result;
 }
 
-int
-hr_default_follow(struct hr_plan *p, struct hr_unit *u, struct hr_scope *s,
-                  PyObject *changed, const char *text,
-                  const struct hr_block *b)
+/* The function that a definition made, behind its decorators. */
+static PyObject *
+find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b)
+{
+    if (value == NULL) {
+        return NULL;
+    }
+    return !b->decorated ? PyFunction_Check(value) ? Py_NewRef(value) : NULL
+                         : hr_unwrap_behind(s, value, b);
+}
+
+/* May the header be evaluated again?  What calls nothing may, and what calls
+ * only what is known to have no effect. */
+static int
+is_harmless(struct hr_scope *s, PyObject *code, PyObject *name)
+{
+    int calls = hr_code_calls(code);
+    return calls <= 0 ? calls + 1
+                      : hr_pure_is_assignment(code, s->u->dict, name, NULL);
+}
+
+/* A holder with those of the two kinds of defaults that have changed; NULL
+ * without an exception when none has. */
+static PyObject *
+make_holder(struct hr_scope *s, PyObject *f, PyObject *code, PyObject *is,
+            PyObject *name)
 {
     static const char *const fields[] = {"__defaults__", "__kwdefaults__"};
-    if (b->decorated ||
-        !hr_pure_reads(text + b->start, b->head_end - b->start, changed)) {
-        return 0;
-    }
-    PyObject *live_ns = s != NULL ? s->live : u->dict;
-    PyObject *name = PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
-    PyObject *f = name ? PyDict_GetItemWithError(live_ns, name) : NULL;
-    PyObject *code = NULL, *is = NULL;
-    int status = name == NULL ? -1 : 0;
-    if (f == NULL || !PyFunction_Check(f) ||
-        hr_journal_has(p->j, HR_PLACE_FUNCTION, f)) {
-        goto done;
-    }
-    code = hr_code_compile(u, text + b->start, b->end - b->start, (int)b->line,
-                           s ? s->classes : NULL, s ? s->depth : 0);
-    is = code ? PyDict_Copy(s != NULL ? s->ns : u->dict) : NULL;
-    status = -1;
-    if (is == NULL ||
-        (s == NULL && hr_journal_update_dict(p->j, u->dict, is) < 0)) {
-        goto done;
-    }
+    PyObject *globals = s->u->dict, *body = hr_plan_body(s->u->plan, f);
     PyObject *holder = NULL;
-    status = 0;
+    int status = 0;
     for (int i = 0; status == 0 && i < 2; i++) {
-        PyObject *live = PyObject_GetAttrString(f, fields[i]);
-        PyObject *old = eval_defaults(code, u->dict, live_ns, name, fields[i]);
-        PyObject *new =
-            eval_defaults(code, s == NULL ? is : u->dict, is, name, fields[i]);
+        PyObject *live = PyObject_GetAttrString(body, fields[i]);
+        PyObject *old = eval_defaults(code, globals, s->live, name, fields[i]);
+        PyObject *new = eval_defaults(code, s->type == NULL ? is : globals, is,
+                                      name, fields[i]);
         if (live == NULL || old == NULL || new == NULL) {
-            PyErr_Clear(); /* then they are not derived */
+            /* Then they are not derived; a run that takes too long fails. */
+            status = hr_evaluate_forgive(s->u->plan);
         }
         else if (PyObject_RichCompareBool(live, old, Py_EQ) == 1 &&
                  PyObject_RichCompareBool(old, new, Py_EQ) == 0) {
-            if (holder == NULL) {
-                holder = hr_function_clone(hr_plan_body(p, f), NULL, NULL);
-                if (holder != NULL) {
-                    hr_function_share_dict(holder, hr_plan_body(p, f));
-                }
+            if (holder == NULL &&
+                (holder = hr_function_clone(body, NULL, NULL)) != NULL) {
+                hr_function_share_dict(holder, body);
             }
             status = holder == NULL
                          ? -1
                          : PyObject_SetAttrString(holder, fields[i], new);
         }
-        PyErr_Clear();
         Py_XDECREF(live);
         Py_XDECREF(old);
         Py_XDECREF(new);
+        if (status == 0) {
+            status = hr_evaluate_forgive(s->u->plan);
+        }
     }
-    if (status == 0 && holder != NULL) {
+    if (status < 0) {
+        Py_CLEAR(holder);
+    }
+    if (holder != NULL) {
         /* Setting defaults took its version: as a fresh one has it. */
         hr_function_set_code(holder, ((PyFunctionObject *)holder)->func_code);
-        status = hr_plan_function(p, p->j, f, holder);
     }
-    Py_XDECREF(holder);
+    return holder;
+}
+
+int
+hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
+                  const struct hr_block *b)
+{
+    struct hr_plan *p = s->u->plan;
+    uint32_t start = hr_scope_offset_of_line(text, b, b->def_line);
+    if (start >= b->head_end ||
+        !hr_pure_reads(text + start, b->head_end - start, changed)) {
+        return 0;
+    }
+    PyObject *name = hr_scope_name(s, text, b);
+    PyObject *value = name ? PyDict_GetItemWithError(s->live, name) : NULL;
+    PyObject *f = find_function(s, value, b);
+    PyObject *code = NULL, *is = NULL, *holder = NULL;
+    int status = name == NULL ? -1 : 0;
+    if (f == NULL || hr_journal_has(p->j, HR_PLACE_FUNCTION, f)) {
+        goto done;
+    }
+    code = hr_code_compile(s->u, text + start, b->end - start,
+                           (int)b->def_line, s->classes, s->depth);
+    status = code == NULL ? -1 : is_harmless(s, code, name);
+    if (status <= 0) {
+        goto done;
+    }
+    is = PyDict_Copy(s->type != NULL ? s->ns : s->u->dict);
+    status = -1;
+    if (is == NULL || (s->type == NULL &&
+                       hr_journal_update_dict(p->j, s->u->dict, is) < 0)) {
+        goto done;
+    }
+    holder = make_holder(s, f, code, is, name);
+    status = holder != NULL     ? hr_plan_function(p, p->j, f, holder)
+             : PyErr_Occurred() ? -1
+                                : 0;
+    if (status == 0 && holder != NULL && b->decorated) {
+        status = hr_define_clear_cache(p, value, 4);
+    }
 done:
+    Py_XDECREF(holder);
     Py_XDECREF(is);
     Py_XDECREF(code);
+    Py_XDECREF(f);
     Py_XDECREF(name);
     return status;
 }

@@ -12,19 +12,6 @@
 
 /* -- Text ----------------------------------------------------------------- */
 
-/* The offset of a later line of a block. */
-static uint32_t
-offset_of_line(const char *text, const struct hr_block *b, uint32_t line)
-{
-    uint32_t at = b->start;
-    for (uint32_t l = b->line; l < line && at < b->end; at++) {
-        if (text[at] == '\n' || (text[at] == '\r' && text[at + 1] != '\n')) {
-            l++;
-        }
-    }
-    return at;
-}
-
 static int
 has_same_decorators(struct hr_scope *s, const struct hr_block *old,
                     const struct hr_block *new)
@@ -32,8 +19,10 @@ has_same_decorators(struct hr_scope *s, const struct hr_block *old,
     if (!old->decorated || !new->decorated) {
         return old->decorated == new->decorated;
     }
-    uint32_t a = offset_of_line(s->old_text, old, old->def_line) - old->start;
-    uint32_t b = offset_of_line(s->u->text, new, new->def_line) - new->start;
+    uint32_t a =
+        hr_scope_offset_of_line(s->old_text, old, old->def_line) - old->start;
+    uint32_t b =
+        hr_scope_offset_of_line(s->u->text, new, new->def_line) - new->start;
     return a == b &&
            memcmp(s->old_text + old->start, s->u->text + new->start, a) == 0;
 }
@@ -47,7 +36,7 @@ make_function(struct hr_scope *s, PyObject *name, const struct hr_block *b)
 {
     PyObject *held = PyDict_GetItemWithError(s->ns, name);
     PyObject *function = NULL, *code = NULL;
-    uint32_t start = offset_of_line(s->u->text, b, b->def_line);
+    uint32_t start = hr_scope_offset_of_line(s->u->text, b, b->def_line);
     Py_XINCREF(held);
     if (hr_scope_run_text(s, start, b->end, b->def_line) < 0) {
         goto done;
@@ -138,8 +127,8 @@ done:
 
 /* -- The live function ---------------------------------------------------- */
 
-static int
-clear_cache(struct hr_plan *p, PyObject *value, int depth)
+int
+hr_define_clear_cache(struct hr_plan *p, PyObject *value, int depth)
 {
     if (value == NULL || depth == 0 || PyType_Check(value)) {
         return 0;
@@ -158,7 +147,7 @@ clear_cache(struct hr_plan *p, PyObject *value, int depth)
         PyErr_Clear();
     }
     if (status == 0 && inner != NULL && inner != value) {
-        status = clear_cache(p, inner, depth - 1);
+        status = hr_define_clear_cache(p, inner, depth - 1);
     }
     Py_XDECREF(inner);
     return status;
@@ -229,7 +218,7 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
     hr_function_share_dict(function, (PyObject *)t);
     status = hr_plan_function(p, p->j, target, function);
     if (status == 0 && old->decorated && live != target) {
-        status = clear_cache(p, live, 4);
+        status = hr_define_clear_cache(p, live, 4);
     }
     if (status == 0 && live != NULL && Py_TYPE(live) == &PyProperty_Type) {
         status = keep_property_doc(s, name, live, t, f);

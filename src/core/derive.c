@@ -176,8 +176,7 @@ follow_assignment(struct work *w, struct item it, struct hr_unit *u,
         done = PyEval_EvalCode(code, is, is);
     }
     if (done == NULL) {
-        PyErr_Clear(); /* then it is not derived */
-        status = 0;
+        status = hr_evaluate_forgive(w->p); /* then it is not derived */
         goto done;
     }
     Py_DECREF(done);
@@ -220,7 +219,9 @@ follow_in(struct work *w, struct item it, struct hr_unit *u, const char *text,
                 status = follow_assignment(w, it, u, text, b);
             }
             else if (same && b->kind == HR_BLOCK_DEF) {
-                status = hr_default_follow(w->p, u, NULL, it.name, text, b);
+                struct hr_scope s = {.u = u, .live = u->dict};
+                s.old_text = text;
+                status = hr_default_follow(&s, it.name, text, b);
             }
             else if (same && b->kind == HR_BLOCK_CLASS) {
                 status = hr_member_follow(w->p, it.name, u, text, b);

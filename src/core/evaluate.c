@@ -93,6 +93,21 @@ hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns)
     return 0;
 }
 
+int
+hr_evaluate_forgive(struct hr_plan *p)
+{
+    if (!PyErr_Occurred()) {
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(p->st->interrupted) ||
+        PyErr_ExceptionMatches(PyExc_MemoryError) ||
+        !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
 /* -- Substitutes ---------------------------------------------------------- */
 
 int

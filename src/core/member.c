@@ -80,8 +80,7 @@ follow_in_class(struct hr_scope *s, PyObject *changed, PyObject *work)
             continue;
         }
         if (b->kind == HR_BLOCK_DEF) {
-            status =
-                hr_default_follow(s->u->plan, s->u, s, changed, s->u->text, b);
+            status = hr_default_follow(s, changed, s->u->text, b);
         }
         else if (b->kind == HR_BLOCK_ASSIGN) {
             status = follow_member(s, changed, b);

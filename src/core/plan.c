@@ -311,8 +311,8 @@ again:
         /* Rare enough to plan it all again, now in one go. */
         int whole = p.whole + 1, hooked = p.hooked;
         clear_plan(&p);
-        p = (struct hr_plan){.st = st, .revision = revision, .whole = whole,
-                             .hooked = hooked};
+        p = (struct hr_plan){
+            .st = st, .revision = revision, .whole = whole, .hooked = hooked};
         status = -1;
         if (PyList_SetSlice(r->files, 0, PY_SSIZE_T_MAX, NULL) == 0 &&
             PyList_SetSlice(r->edits, 0, PY_SSIZE_T_MAX, NULL) == 0) {

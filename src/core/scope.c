@@ -13,6 +13,19 @@
 
 /* -- Blocks --------------------------------------------------------------- */
 
+uint32_t
+hr_scope_offset_of_line(const char *text, const struct hr_block *b,
+                        uint32_t line)
+{
+    uint32_t at = b->start;
+    for (uint32_t l = b->line; l < line && at < b->end; at++) {
+        if (text[at] == '\n' || (text[at] == '\r' && text[at + 1] != '\n')) {
+            l++;
+        }
+    }
+    return at;
+}
+
 PyObject *
 hr_scope_name(struct hr_scope *s, const char *text, const struct hr_block *b)
 {

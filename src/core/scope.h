@@ -38,6 +38,9 @@ struct hr_scope {
 
 /* Evaluate what changed in a scope and plan it. */
 int hr_scope_plan(struct hr_scope *s);
+/* The offset of a later line of a block. */
+uint32_t hr_scope_offset_of_line(const char *text, const struct hr_block *b,
+                                 uint32_t line);
 /* The name under which a block stands in the dict (mangled in classes). */
 PyObject *hr_scope_name(struct hr_scope *s, const char *text,
                         const struct hr_block *b);
@@ -68,6 +71,8 @@ int hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
 /* The i-th block of the new text; `old` is NULL for a new one. */
 int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
                    const struct hr_block *new);
+/* Have the caches of what wraps a function cleared after the commit. */
+int hr_define_clear_cache(struct hr_plan *p, PyObject *value, int depth);
 
 /* -- unwrap.c: the live function of a definition -------------------------- */
 
@@ -75,6 +80,9 @@ int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
  * A new reference, or NULL without an exception. */
 PyObject *hr_unwrap_find(struct hr_scope *s, PyObject *value,
                          const struct hr_block *old);
+/* Only behind the value, on whatever line: of the text s->old_text. */
+PyObject *hr_unwrap_behind(struct hr_scope *s, PyObject *value,
+                           const struct hr_block *b);
 
 /* -- remove.c: what is gone from the text --------------------------------- */
 
@@ -113,10 +121,9 @@ int hr_rerun_is_conditional(struct hr_scope *s, size_t i);
 /* -- default.c, member.c: what computes from a changed name ------------------
  */
 
-/* Defaults of an unchanged definition that compute from `changed`.  In a class
- * `s` is its scope, with the planned names in s->ns. */
-int hr_default_follow(struct hr_plan *p, struct hr_unit *u, struct hr_scope *s,
-                      PyObject *changed, const char *text,
+/* Defaults of an unchanged definition of the scope that compute from
+ * `changed`.  In a class the planned names are in s->ns. */
+int hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
                       const struct hr_block *b);
 /* Members of a class that compute from members that changed. */
 int hr_member_derive(struct hr_scope *s);

@@ -189,3 +189,14 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
     Py_DECREF(w.name);
     return found;
 }
+
+PyObject *
+hr_unwrap_behind(struct hr_scope *s, PyObject *value, const struct hr_block *b)
+{
+    struct search w = {.s = s, .line = -1};
+    w.name = PyUnicode_DecodeUTF8(s->old_text + b->name, b->name_len, NULL);
+    PyObject *found = w.name ? search_value(&w, value, 6) : NULL;
+    Py_XDECREF(w.name);
+    PyErr_Clear();
+    return found;
+}
