@@ -20,7 +20,12 @@ GUIDE = """
 
   Take the `#` away before `replace(...)`, save, and ask again: another answer, with
   neither a restart nor a reload of the page. Then take it away before `restore(...)`.
-  The model was loaded once, and the page says so.
+
+  Or edit the program itself, also while a reply streams: what a reply looks like in
+
+      {source}
+
+  The next reply is the new one. The model was loaded once, and the page says so.
 """
 
 
@@ -73,7 +78,8 @@ def main():
     models.load_model()
     url = create_interface()
     if "hot_reload" in shared.args.extensions:
-        print(GUIDE.format(url=url, live=live_file()), flush=True)
+        source = ROOT / "modules" / "chat.py"
+        print(GUIDE.format(url=url, live=live_file(), source=source), flush=True)
     while True:
         time.sleep(0.2)
         if shared.need_restart:

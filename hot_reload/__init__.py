@@ -92,7 +92,8 @@ def start(*roots, live=None, skip=(), watch=True):
     in the live folders that are no live files.  watch: whether a save of a
     source makes it live; if not, only apply() does.
 
-    Raises OSError when a folder of live files cannot be watched.
+    Raises NotADirectoryError for a folder that is not there, OSError when one of
+    live files cannot be watched.
     """
     if not roots and live is None:
         from ._control import program_folder
@@ -102,8 +103,8 @@ def start(*roots, live=None, skip=(), watch=True):
     # the sake of its first message.
     import threading  # noqa: F401
 
-    live = _paths(live)
-    for folder in live:
+    roots, live = _paths(roots), _paths(live)
+    for folder in (*roots, *live):
         if not _os.path.isdir(folder):
             raise NotADirectoryError(
                 f"start: {folder} is no folder; create it, or name another"
@@ -112,7 +113,7 @@ def start(*roots, live=None, skip=(), watch=True):
     if limit.isdigit():
         _core.set("time_limit", int(limit))
     _core.set("manual", not watch)
-    _core.start(_paths(roots), live, ("__init__.py", *skip))
+    _core.start(roots, live, ("__init__.py", *skip))
     SourceFileLoader.get_code = _get_code
 
 

@@ -5,6 +5,7 @@ shown is a table in colours on a terminal, plain text elsewhere, JSON with --jso
 """
 
 import argparse
+import builtins
 import contextlib
 import difflib
 import importlib.util
@@ -445,6 +446,8 @@ def attach(args, view):
 def run(args, view):
     """start a program with following on"""
     words, main = args.words, types.ModuleType("__main__")
+    # As Python makes it.
+    vars(main).update(__builtins__=builtins, __annotations__={}, __cached__=None)
     if not words:
         args.parser.error("name a program, or -m and a module")
     path = os.path.abspath(words[0])
@@ -457,7 +460,10 @@ def run(args, view):
         sys.path[0] = folder
     sys.argv[:] = words
     log_to_terminal()
-    hot_reload.start(*args.root or [folder])
+    try:
+        hot_reload.start(*args.root or [folder])
+    except NotADirectoryError as error:
+        raise Failure(_control.NO_FILE, str(error)) from None
     if args.m:
         spec = find_main(words[0])
         main.__spec__, main.__package__ = spec, spec.parent
@@ -473,11 +479,13 @@ def run(args, view):
     try:
         code = main.__loader__.get_code(spec.name if args.m else "__main__")
         exec(code, vars(main))
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         # Without our own lines.
         error.__traceback__ = error.__traceback__.tb_next if code else None
         sys.excepthook(type(error), error, error.__traceback__)
-        return 1
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 

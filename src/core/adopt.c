@@ -4,14 +4,20 @@
  * Their files are followed from now on, with the text as it is now.  It need
  * not be the one that they were imported from.  Where the live functions and
  * methods do not begin on the lines of that text, this is said, and what
- * differs counts as changed at the next save.  A script, of which nobody has
- * said that it was made from this file, is compared code by code.
+ * differs counts as changed at the next save.  Code is compared where
+ * something speaks against the text: a script, of which nobody has said that
+ * it was made from this file; a file that is younger than the process; a
+ * compiled file of another source; a text that changed since the engine was
+ * stopped.
  *
  * For module.c, schedule.c and the finder.
  */
 #include "code.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A scope of the text beside the live one: a module, or a class of it. */
 struct pair {
@@ -150,19 +156,107 @@ compile_text(struct hr_source *s)
     return code;
 }
 
-/* Was the live code made from the text?  What differs counts as changed. */
+/* Has the file another text than when an engine was stopped? */
+static int
+was_left_otherwise(struct hr_state *st, struct hr_source *s)
+{
+    PyObject *path = PyUnicode_DecodeFSDefault(s->path);
+    PyObject *hash = path != NULL && st->left != NULL
+                         ? PyDict_GetItemWithError(st->left, path)
+                         : NULL;
+    int otherwise =
+        hash != NULL && PyLong_AsUnsignedLongLong(hash) != s->file_hash;
+    Py_XDECREF(path);
+    PyErr_Clear();
+    return otherwise;
+}
+
+/* When this process began, in seconds since the epoch; 1 when that cannot be
+ * told.  The 22nd field of /proc/self/stat counts ticks since the boot. */
+static int64_t
+get_process_began(struct hr_state *st)
+{
+    char text[1024];
+    unsigned long long ticks = 0;
+    if (st->process_began != 0) {
+        return st->process_began;
+    }
+    FILE *file = fopen("/proc/self/stat", "re");
+    size_t n = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    text[n] = '\0';
+    const char *at = strrchr(text, ')'); /* a name may hold anything */
+    for (int field = 2; at != NULL && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    st->process_began = 1;
+    if (at != NULL && sscanf(at, "%llu", &ticks) == 1) {
+        int64_t uptime = hr_clock_ns(CLOCK_BOOTTIME) / 1000000000;
+        int64_t now = hr_clock_ns(CLOCK_REALTIME) / 1000000000;
+        int64_t began = (int64_t)ticks / sysconf(_SC_CLK_TCK);
+        st->process_began = now - uptime + began - 1; /* rounded */
+    }
+    return st->process_began;
+}
+
+static int
+is_younger_than_process(struct hr_state *st, struct hr_source *s)
+{
+    struct stat file;
+    int64_t began = get_process_began(st);
+    return began > 1 && stat(s->path, &file) == 0 && file.st_mtime >= began;
+}
+
+/* Is the compiled file that the import made, or found, of another source?  It
+ * begins with the source's time and size: 4 bytes each, behind the magic
+ * number and flags that are 0 (PEP 552).  0, too, when there is none. */
+static int
+is_cache_older(struct hr_source *s, PyObject *spec)
+{
+    unsigned char head[16];
+    struct stat source;
+    PyObject *cached = PyObject_GetAttrString(spec, "cached");
+    const char *path = cached != NULL && PyUnicode_Check(cached)
+                           ? PyUnicode_AsUTF8(cached)
+                           : NULL;
+    FILE *file = path != NULL ? fopen(path, "rbe") : NULL;
+    int older = 0;
+    if (file != NULL && fread(head, 1, sizeof head, file) == sizeof head &&
+        memcmp(head + 4, "\0\0\0\0", 4) == 0 && stat(s->path, &source) == 0) {
+        uint32_t numbers[2] = {(uint32_t)source.st_mtime,
+                               (uint32_t)source.st_size};
+        for (int i = 0; i < 8; i++) {
+            older |= head[8 + i] != (numbers[i / 4] >> i % 4 * 8 & 0xff);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    Py_XDECREF(cached);
+    PyErr_Clear();
+    return older;
+}
+
+/* Was the live code made from the text?  What differs counts as changed.  To
+ * compile a text takes long: only where something speaks against it. */
 static void
 check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
 {
     PyObject *dict = PyModule_GetDict(module);
     PyObject *spec = PyDict_GetItemString(dict, "__spec__");
-    PyObject *code = spec == NULL || spec == Py_None ? compile_text(s) : NULL;
+    int left = was_left_otherwise(st, s);
+    int compare = left || spec == NULL || spec == Py_None ||
+                  is_younger_than_process(st, s) || is_cache_older(s, spec);
+
+    PyObject *code = compare ? compile_text(s) : NULL;
     struct pair p = {.s = s,
                      .blocks = &s->blocks,
                      .live = dict,
                      .globals = dict,
                      .code = code};
-    s->doubt |= find_doubts(&p, &s->blocks);
+    s->doubt |= find_doubts(&p, &s->blocks) | left;
     Py_XDECREF(code);
     for (size_t i = 0; s->doubt && i < s->blocks.count; i++) {
         struct hr_block *b = &s->blocks.items[i];

@@ -55,6 +55,8 @@ struct hr_state {
     uint64_t modules_seen; /* see hr_source_look() */
     Py_ssize_t adopted;    /* see hr_adopt_modules() */
     PyObject *adopted_last;
+    int64_t process_began; /* seconds since the epoch; 0: not yet asked for */
+    PyObject *left; /* owned: {path: hash} of what ran at the last stop() */
     pthread_mutex_t texts;
 };
 

@@ -482,6 +482,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->trampolines);
     Py_VISIT(st->retired);
     Py_VISIT(st->lineage);
+    Py_VISIT(st->left);
     Py_VISIT(st->old_code);
     Py_VISIT(st->settings);
     return 0;
@@ -498,6 +499,7 @@ core_clear(PyObject *module)
     Py_CLEAR(st->trampolines);
     Py_CLEAR(st->retired);
     Py_CLEAR(st->lineage);
+    Py_CLEAR(st->left);
     Py_CLEAR(st->old_code);
     Py_CLEAR(st->settings);
     Py_CLEAR(st->patch_type);

@@ -33,10 +33,28 @@ hr_source_seen(struct hr_source *s, uint64_t file_hash)
     }
 }
 
+/* Remember which text runs, in case the engine is started again. */
+static void
+note_left(struct hr_state *st, struct hr_source *s)
+{
+    PyObject *path = PyUnicode_DecodeFSDefault(s->path);
+    PyObject *hash = PyLong_FromUnsignedLongLong(s->file_hash);
+    if (st->left == NULL) {
+        st->left = PyDict_New();
+    }
+    if (st->left != NULL && path != NULL && hash != NULL) {
+        (void)PyDict_SetItem(st->left, path, hash);
+    }
+    Py_XDECREF(hash);
+    Py_XDECREF(path);
+    PyErr_Clear();
+}
+
 void
 hr_source_free_all(struct hr_state *st)
 {
     for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
+        note_left(st, s);
         Py_CLEAR(s->modules);
         Py_CLEAR(s->shown);
     }

@@ -529,3 +529,16 @@ def test_many_bad_saves(tmp_path):
         good()
         """,
     )
+
+
+def test_what_was_refused_is_tried_again_also_after_a_file_that_was_not_whole(project):
+    """A text held for a moment made the engine forget what it had refused."""
+    m = project.load(m="X = 0\n", n="Z = 0\n")
+    __import__("n")
+    project.start()
+    project.write(m="from n import Y as X\n")
+    project.wait(lambda: "HR110" in project.text())
+    project.write(n="Y = (1,\n")
+    project.wait(lambda: "HR101" in project.text())
+    project.write(n="Y = 1\n")
+    project.wait(lambda: m.X == 1)

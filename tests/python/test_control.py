@@ -439,6 +439,36 @@ def test_quiet_clients_are_let_go_and_then_nothing_wakes_the_thread(world):
     assert waiting.line()["ok"]
 
 
+OUT_OF_DESCRIPTORS = ENGINE + textwrap.dedent("""
+    import os, resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        print("ready", flush=True)
+    def used():
+        return sum(os.times()[:2])
+    for line in sys.stdin:
+        if line == "close\\n":
+            os.close(held.pop())
+            os.close(held.pop())
+        print(used(), flush=True)
+""")
+
+
+def test_without_descriptors_nobody_is_accepted_and_nothing_spins(world):
+    process = world.start(world.write("app.py", OUT_OF_DESCRIPTORS))
+    before = float(world.say(process))
+    client = world.client(process)
+    client.send({"do": "ping"})
+    time.sleep(1)
+    assert float(world.say(process)) - before < 0.5
+    world.say(process, "close")
+    assert client.line()["ok"]
+
+
 # -- What the requests do ------------------------------------------------------
 
 EDITED = ENGINE + textwrap.dedent("""

@@ -325,6 +325,23 @@ def test_hook_that_applies_another_file(project):
     assert len(set(ids)) == 2 and ids == sorted(ids) and revision.id in ids
 
 
+@pytest.mark.parametrize("call", ["apply(n.__file__)", "undo()"])
+def test_the_engine_is_not_called_again_while_a_plan_is_made(project, call):
+    """It would free the texts that the plan reads, and change what it compares."""
+    text = """
+    import hot_reload, n
+    X = 1
+    def f(): return 1
+    """
+    m = project.load(m=text, n="def g(): return 1\n")
+    project.write(n="def g(): return 2\n")
+    revision = project.save(m=text.replace("X = 1", f"X = hot_reload.{call}"))
+    assert not revision.ok and "just being planned" in revision.error
+    assert (m.X, m.n.g()) == (1, 1)
+    project.save(m=text.replace("return 1", "return 2"), n="def g(): return 3\n")
+    assert (m.f(), m.n.g()) == (2, 3)
+
+
 def test_on_revision_hears_of_everything(project):
     heard, listening = [], [True]
 
