@@ -687,6 +687,7 @@ for n in range(1000):
     ]
 (here / "big.py").write_text("\\n".join(lines))
 import big
+(here / "empty").mkdir()
 hot_reload.start(str(here / "empty"), watch=False)
 before = used()
 hot_reload.start(str(here), watch=False)
