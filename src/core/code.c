@@ -214,13 +214,13 @@ hr_code_is_same_but_constants(PyObject *a, PyObject *b)
     if (a == b) {
         return 1;
     }
-    for (int i = 0; attributes[i] != NULL; i++) {
-        int same = is_same_attribute(a, b, attributes[i]);
-        if (same != 1) {
-            return same;
-        }
+    int same = 1;
+    for (int i = 0; same == 1 && attributes[i] != NULL; i++) {
+        same = is_same_attribute(a, b, attributes[i]);
     }
-    return 1;
+    hr_compat_forget_views(a);
+    hr_compat_forget_views(b);
+    return same;
 }
 
 int

@@ -104,6 +104,27 @@ hr_compat_freevars(PyCodeObject *code)
 #endif
 }
 
+/* Let go of what a code object keeps once it was asked for as an attribute
+ * (3.11: the bytecode, 3.12 and later names, too): for live functions that
+ * would stay for ever.  Whoever was given one has a reference of his own. */
+static inline void
+hr_compat_forget_views(PyObject *code)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    _PyCoCached *cached = ((PyCodeObject *)code)->_co_cached;
+    if (cached != NULL) {
+        Py_CLEAR(cached->_co_code);
+        Py_CLEAR(cached->_co_varnames);
+        Py_CLEAR(cached->_co_cellvars);
+        Py_CLEAR(cached->_co_freevars);
+    }
+#elif PY_VERSION_HEX >= 0x030B0000
+    Py_CLEAR(((PyCodeObject *)code)->_co_code);
+#else
+    (void)code;
+#endif
+}
+
 /* The raw __dict__ of a type.  Borrowed: the type holds it.  From 3.12 on
  * that of a built-in type is not in tp_dict. */
 static inline PyObject *
