@@ -32,7 +32,7 @@ struct pair {
 static PyObject *
 decode_name(struct hr_source *s, const struct hr_block *b)
 {
-    return PyUnicode_DecodeUTF8(s->text + b->name, b->name_len, NULL);
+    return hr_name_of(s->text, b);
 }
 
 /* Does a later block have the same name? */

@@ -395,8 +395,7 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
     s.old_text = outer->old_text;
     s.old = &members->old;
     s.new = &members->new;
-    PyObject *plain =
-        PyUnicode_DecodeUTF8(outer->u->text + new->name, new->name_len, NULL);
+    PyObject *plain = hr_name_of(outer->u->text, new);
     if (plain == NULL || s.depth == HR_MAX_DEPTH) {
         Py_XDECREF(plain);
         return PyErr_Occurred() ? -1 : hr_scope_run(outer, new);

@@ -115,18 +115,8 @@ hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure)
     hr_function_set_code(holder, code);
     hr_function_share_dict(holder, o);
     Py_XSETREF(f->func_closure, Py_XNewRef(closure));
-    /* The first constant is the doc string, where there is one. */
-    PyObject *consts = ((PyCodeObject *)code)->co_consts;
-    PyObject *doc = Py_None;
-    if (PyTuple_GET_SIZE(consts) > 0 &&
-        PyUnicode_Check(PyTuple_GET_ITEM(consts, 0))
-#ifdef CO_HAS_DOCSTRING
-        && (((PyCodeObject *)code)->co_flags & CO_HAS_DOCSTRING)
-#endif
-    ) {
-        doc = PyTuple_GET_ITEM(consts, 0);
-    }
-    Py_XSETREF(f->func_doc, Py_NewRef(doc));
+    Py_XSETREF(f->func_doc, Py_NewRef(hr_function_doc_of(code)));
+    hr_function_keep_doc(holder, o);
     return holder;
 }
 

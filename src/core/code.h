@@ -278,6 +278,19 @@ PyObject *hr_code_stored_names(PyObject *code);
 /* {name: constant} of cells that the code assigns once, and a constant. */
 PyObject *hr_code_constant_cells(PyObject *code);
 
+/* -- name.c: identifiers as Python reads them --------------------------------
+ */
+
+/* An identifier of a text, or what it is a part of (interned). */
+PyObject *hr_name_decode(const char *at, size_t n);
+/* The name of a block. */
+PyObject *hr_name_of(const char *text, const struct hr_block *b);
+/* Is it this one? */
+int hr_name_is(const char *text, const struct hr_block *b, PyObject *name);
+/* May it be a word of this text? */
+int hr_name_may_be_in(const char *text, size_t size, PyObject *name);
+uint64_t hr_name_hash_of(const char *text, const struct hr_block *b);
+
 /* -- evaluate.c: running changed statements unseen ---------------------------
  */
 

@@ -41,6 +41,7 @@ struct hr_state {
     Py_ssize_t retired_after_walk;
     PyObject *lineage;        /* owned: list of (code, later code) */
     PyObject *old_code;       /* owned: list, see frames.c */
+    PyObject *outdated;       /* owned: list, see wrapper.c */
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
     unsigned long run_thread; /* whose run it is */
@@ -107,12 +108,20 @@ int hr_function_prepare(PyObject *f, PyObject *holder);
 void hr_function_exchange(PyObject *f, PyObject *holder);
 /* Tell function watchers and audit hooks of a commit, after it. */
 void hr_function_notify(PyObject *f);
+/* Where a function has its name (key "__name__"), "__qualname__" or
+ * "__module__", which are no part of its body. */
+PyObject **hr_function_name_slot(PyObject *f, PyObject *key);
 /* A holder is only ever in a journal. */
 void hr_function_mark_holder(PyObject *holder);
 int hr_function_is_holder(PyObject *function);
 /* The code and dict of a holder, before it is used. */
 void hr_function_set_code(PyObject *holder, PyObject *code);
 void hr_function_share_dict(PyObject *holder, PyObject *f);
+/* The doc string that a code object brings, or None.  Borrowed. */
+PyObject *hr_function_doc_of(PyObject *code);
+/* The holder has its code's doc: where the program, or a decorator, has given
+ * f another than its code's, that stays. */
+void hr_function_keep_doc(PyObject *holder, PyObject *f);
 
 /* -- retire.c: bodies that are not in force but may still run ------------- */
 
@@ -192,6 +201,8 @@ enum hr_place {
     HR_PLACE_CELL,   /* owner: cell; value or NULL */
     HR_PLACE_LIST,   /* owner: list; key: the item now there; value */
     HR_PLACE_METHOD, /* owner: bound method; value: its function */
+    HR_PLACE_NAME,   /* owner: function; key: "__name__", "__qualname__" or
+                        "__module__"; value: str */
 };
 
 struct hr_journal *hr_journal_new(void);
@@ -344,7 +355,7 @@ typedef struct {
     PyObject *files, *edits;    /* owned: lists */
     PyObject *error;            /* owned: str, or NULL */
     PyObject *texts;            /* owned: {path: (old, new)}, or NULL */
-    PyObject *undo;             /* owned: called by undo(), or NULL */
+    PyObject *after;            /* owned: list, called when undone; or NULL */
     PyObject *at;               /* borrowed: the file that edits are in */
     struct hr_journal *journal; /* owned: committed, or NULL */
     struct hr_run run;          /* owned: what a live file did */
@@ -365,6 +376,8 @@ int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
                          const char *kind, PyObject *module,
                          PyObject *qualname, long line, PyObject *code,
                          PyObject *sentence);
+/* Call each of a list (or NULL), as after a commit; failures are logged. */
+void hr_revision_call(struct hr_state *st, PyObject *after);
 int hr_revision_has_code(hr_revision *r, const char *code);
 /* The list of the revisions that were taken back. */
 PyObject *hr_revision_undo(struct hr_state *st, long count);

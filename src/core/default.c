@@ -31,7 +31,7 @@ find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b)
         return NULL;
     }
     return !b->decorated ? PyFunction_Check(value) ? Py_NewRef(value) : NULL
-                         : hr_unwrap_behind(s, value, b);
+                         : hr_unwrap_behind(s, value, s->old_text, b, -1);
 }
 
 /* May the header be evaluated again?  What calls nothing may, and what calls
@@ -125,7 +125,7 @@ hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
              : PyErr_Occurred() ? -1
                                 : 0;
     if (status == 0 && holder != NULL && b->decorated) {
-        status = hr_define_clear_cache(p, value, 4);
+        status = hr_wrapper_clear_cache(p, value, 4);
     }
 done:
     Py_XDECREF(holder);

@@ -127,69 +127,10 @@ done:
 
 /* -- The live function ---------------------------------------------------- */
 
-int
-hr_define_clear_cache(struct hr_plan *p, PyObject *value, int depth)
-{
-    if (value == NULL || depth == 0 || PyType_Check(value)) {
-        return 0;
-    }
-    PyObject *clear = PyObject_GetAttrString(value, "cache_clear");
-    PyErr_Clear();
-    int status = 0;
-    if (clear != NULL && PyCallable_Check(clear)) {
-        status = PyList_Append(p->after, clear);
-    }
-    Py_XDECREF(clear);
-    PyObject *inner = PyObject_GetAttrString(value, "__wrapped__");
-    PyErr_Clear();
-    if (inner == NULL) {
-        inner = PyObject_GetAttrString(value, "__func__");
-        PyErr_Clear();
-    }
-    if (status == 0 && inner != NULL && inner != value) {
-        status = hr_define_clear_cache(p, inner, depth - 1);
-    }
-    Py_XDECREF(inner);
-    return status;
-}
-
-/* A property has a copy of its getter's doc. */
-static int
-keep_property_doc(struct hr_scope *s, PyObject *name, PyObject *property,
-                  PyFunctionObject *old, PyFunctionObject *new)
-{
-    PyObject *doc = PyObject_GetAttrString(property, "__doc__");
-    PyObject *made = NULL;
-    int status = 0;
-    if (doc == NULL ||
-        PyObject_RichCompareBool(doc, old->func_doc, Py_EQ) != 1 ||
-        PyObject_RichCompareBool(doc, new->func_doc, Py_EQ) != 0) {
-        goto done;
-    }
-    PyObject *get = PyObject_GetAttrString(property, "fget");
-    PyObject *set = PyObject_GetAttrString(property, "fset");
-    PyObject *del = PyObject_GetAttrString(property, "fdel");
-    if (get != NULL && set != NULL && del != NULL) {
-        made = PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type, get,
-                                            set, del, new->func_doc, NULL);
-    }
-    Py_XDECREF(get);
-    Py_XDECREF(set);
-    Py_XDECREF(del);
-    status = made == NULL ? -1 : PyDict_SetItem(s->ns, name, made);
-done:
-    Py_XDECREF(made);
-    Py_XDECREF(doc);
-    if (status == 0) {
-        PyErr_Clear();
-    }
-    return status;
-}
-
 /* The live function takes the new body; its wrappers stay. */
 static int
 change_function(struct hr_scope *s, PyObject *name, PyObject *live,
-                PyObject *target, const struct hr_block *old,
+                PyObject *target, PyObject *path, const struct hr_block *old,
                 const struct hr_block *new)
 {
     struct hr_plan *p = s->u->plan;
@@ -216,12 +157,19 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
     }
     /* What the program has set on the function is the program's. */
     hr_function_share_dict(function, (PyObject *)t);
-    status = hr_plan_function(p, p->j, target, function);
+    hr_function_keep_doc(function, (PyObject *)t);
+    status = hr_wrapper_follow(p, path, (PyObject *)t, function);
+    if (status == 0) {
+        status = hr_plan_function(p, p->j, target, function);
+    }
     if (status == 0 && old->decorated && live != target) {
-        status = hr_define_clear_cache(p, live, 4);
+        status = hr_wrapper_clear_cache(p, live, 4);
+    }
+    if (status == 0) {
+        status = hr_wrapper_clear_outdated(p, target);
     }
     if (status == 0 && live != NULL && Py_TYPE(live) == &PyProperty_Type) {
-        status = keep_property_doc(s, name, live, t, f);
+        status = hr_wrapper_follow_property(s, name, live, t, f);
     }
     if (status == 0) {
         status = hr_plan_add_edit(s->u, kind, s->prefix, s->u->text, new);
@@ -233,28 +181,33 @@ done:
 
 /* -- The definition ------------------------------------------------------- */
 
-int
-hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
+/* It has other decorators now, and has run.  What the old ones made of it is
+ * held by somebody. */
+static int
+change_wrapped(struct hr_scope *s, PyObject *name, PyObject *live,
+               PyObject *target, const struct hr_block *new)
+{
+    PyObject *value = PyDict_GetItemWithError(s->ns, name);
+    PyObject *function = value == NULL ? NULL
+                                       : hr_unwrap_behind(s, value, s->u->text,
+                                                          new, (int)new->line);
+    if (function == NULL || function == target) {
+        Py_XDECREF(function);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int status = hr_wrapper_pass_on(s, live, target, function);
+    Py_DECREF(function);
+    return status;
+}
+
+/* The statement as it stands. */
+static int
+run_definition(struct hr_scope *s, size_t i, PyObject *name,
                const struct hr_block *new)
 {
-    PyObject *name = hr_scope_name(s, s->u->text, new);
-    PyObject *live, *target = NULL;
-    size_t last = i;
-    int status = -1;
-    if (name == NULL) {
-        return -1;
-    }
-    live = Py_XNewRef(PyDict_GetItemWithError(s->live, name));
-    if (old != NULL && old->kind == HR_BLOCK_DEF &&
-        has_same_decorators(s, old, new)) {
-        target = hr_unwrap_find(s, live, old);
-    }
-    if (target != NULL) {
-        status = change_function(s, name, live, target, old, new);
-        goto done;
-    }
     PyObject *held = Py_XNewRef(PyDict_GetItemWithError(s->ns, name));
-    status = hr_scope_run(s, new);
+    size_t last = i;
+    int status = hr_scope_run(s, new);
     if (status == 0) {
         status = hr_scope_is_bound_by(s, name, i + 1, &last);
         if (status > 0 && last != i && !hr_scope_is_changed(s, last)) {
@@ -265,13 +218,46 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         }
     }
     Py_XDECREF(held);
+    return status;
+}
+
+int
+hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
+               const struct hr_block *new)
+{
+    PyObject *name = hr_scope_name(s, s->u->text, new);
+    PyObject *live = NULL, *target = NULL, *path = PyList_New(0);
+    int status = -1;
+    if (name == NULL || path == NULL) {
+        goto done;
+    }
+    live = Py_XNewRef(PyDict_GetItemWithError(s->live, name));
+    if (old != NULL && old->kind == HR_BLOCK_DEF) {
+        int same = has_same_decorators(s, old, new);
+        if (same) {
+            target = hr_unwrap_find(s, live, old, path);
+        }
+        if (target != NULL) {
+            status = change_function(s, name, live, target, path, old, new);
+            goto done;
+        }
+        if (!same && live != NULL) {
+            target =
+                hr_unwrap_behind(s, live, s->old_text, old, (int)old->line);
+        }
+    }
+    status = run_definition(s, i, name, new);
+    if (status == 0 && target != NULL && target != live) {
+        status = change_wrapped(s, name, live, target, new);
+    }
     if (status == 0) {
         status = hr_plan_add_edit(s->u, old ? "changed" : "added", s->prefix,
                                   s->u->text, new);
     }
 done:
+    Py_XDECREF(path);
     Py_XDECREF(target);
     Py_XDECREF(live);
-    Py_DECREF(name);
+    Py_XDECREF(name);
     return status;
 }

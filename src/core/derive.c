@@ -143,7 +143,7 @@ follow_assignment(struct work *w, struct item it, struct hr_unit *u,
 {
     PyObject *dict = u->dict;
     PyObject *module = dict == it.dict ? NULL : it.dict;
-    PyObject *target = PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
+    PyObject *target = hr_name_of(text, b);
     PyObject *code = NULL, *was = NULL, *is = NULL;
     int status = -1;
     if (target == NULL) {

@@ -24,7 +24,7 @@ compare_entries(const void *a, const void *b)
 static uint64_t
 hash_name(const char *text, const struct hr_block *b, int with_kind)
 {
-    uint64_t hash = hr_lex_hash(text + b->name, b->name_len);
+    uint64_t hash = hr_name_hash_of(text, b);
     return with_kind ? hash * 31 + (uint64_t)b->kind : hash;
 }
 

@@ -92,13 +92,9 @@ hr_finish_batch(struct hr_plan *p)
         hr_text_keep_members(&p->units[i]);
         hr_show_forget(p->units[i].filename);
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->after); i++) {
-        PyObject *result = PyObject_CallNoArgs(PyList_GET_ITEM(p->after, i));
-        if (result == NULL) {
-            hr_log_exception(p->st, "%R failed", PyList_GET_ITEM(p->after, i));
-        }
-        Py_XDECREF(result);
-    }
+    hr_revision_call(p->st, p->after);
+    /* Caches: what they have is wrong again when it is undone. */
+    Py_XSETREF(r->after, Py_NewRef(p->after));
     if (hr_evaluate_substitute_leaked(p) < 0) {
         PyErr_Clear();
     }

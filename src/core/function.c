@@ -130,6 +130,43 @@ hr_function_share_dict(PyObject *holder, PyObject *f)
                Py_XNewRef(HR_AS_FUNCTION(f)->func_dict));
 }
 
+PyObject *
+hr_function_doc_of(PyObject *code)
+{
+    /* The first constant is the doc string, where there is one. */
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    int has = PyTuple_GET_SIZE(consts) > 0 &&
+              PyUnicode_Check(PyTuple_GET_ITEM(consts, 0));
+#ifdef CO_HAS_DOCSTRING
+    has = has && (((PyCodeObject *)code)->co_flags & CO_HAS_DOCSTRING);
+#endif
+    return has ? PyTuple_GET_ITEM(consts, 0) : Py_None;
+}
+
+void
+hr_function_keep_doc(PyObject *holder, PyObject *f)
+{
+    PyObject *doc = HR_AS_FUNCTION(f)->func_doc;
+    PyObject *was = hr_function_doc_of(HR_AS_FUNCTION(f)->func_code);
+    if (doc == NULL || doc == was ||
+        (PyUnicode_Check(doc) && PyUnicode_Check(was) &&
+         PyUnicode_Compare(doc, was) == 0)) {
+        return;
+    }
+    Py_XSETREF(HR_AS_FUNCTION(holder)->func_doc, Py_NewRef(doc));
+}
+
+PyObject **
+hr_function_name_slot(PyObject *function, PyObject *key)
+{
+    PyFunctionObject *f = HR_AS_FUNCTION(function);
+    return PyUnicode_CompareWithASCIIString(key, "__name__") == 0
+               ? &f->func_name
+           : PyUnicode_CompareWithASCIIString(key, "__qualname__") == 0
+               ? &f->func_qualname
+               : &f->func_module;
+}
+
 /* Holders are known by their name, which is no part of a body: whoever
  * searches the heap for live functions passes them over. */
 static PyObject *

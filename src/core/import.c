@@ -54,8 +54,7 @@ resolve(PyObject *dict, const char *word, size_t n)
     while (dots < n && word[dots] == '.') {
         dots++;
     }
-    PyObject *tail =
-        PyUnicode_DecodeUTF8(word + dots, (Py_ssize_t)(n - dots), NULL);
+    PyObject *tail = hr_name_decode(word + dots, n - dots);
     if (dots == 0 || tail == NULL) {
         return tail;
     }
@@ -115,12 +114,12 @@ hr_import_next(struct hr_import *m, PyObject **name, PyObject **as)
     if (is_word(word, n, "*")) {
         return 2;
     }
-    *name = PyUnicode_DecodeUTF8(word, (Py_ssize_t)n, NULL);
+    *name = hr_name_decode(word, n);
     const char *back = m->at;
     n = get_word(m, &word);
     if (is_word(word, n, "as")) {
         n = get_word(m, &word);
-        *as = PyUnicode_DecodeUTF8(word, (Py_ssize_t)n, NULL);
+        *as = hr_name_decode(word, n);
     }
     else {
         m->at = back;

@@ -269,6 +269,9 @@ swap_one(struct hr_swap *s)
     case HR_PLACE_CELL:
         slot = &((PyCellObject *)s->owner)->ob_ref;
         break;
+    case HR_PLACE_NAME:
+        slot = hr_function_name_slot(s->owner, s->key);
+        break;
     case HR_PLACE_METHOD:
         slot = &((PyMethodObject *)s->owner)->im_func;
         break;

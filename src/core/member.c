@@ -135,7 +135,7 @@ hr_member_follow(struct hr_plan *p, PyObject *of_module, struct hr_unit *u,
     struct hr_lex_error error;
     struct hr_unit v = *u;
     struct hr_scope s = {.u = &v, .old_text = text, .depth = 1};
-    PyObject *plain = PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
+    PyObject *plain = hr_name_of(text, b);
     PyObject *type = plain ? PyDict_GetItemWithError(u->dict, plain) : NULL;
     PyObject *work = PyList_New(0);
     int status = plain == NULL || work == NULL ? -1 : 0;

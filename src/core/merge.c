@@ -21,12 +21,45 @@ is_made_by(struct hr_scope *s, PyObject *o, const struct hr_block *b)
            code->co_firstlineno <= (int)b->end_line;
 }
 
+/* The name is no part of a body.  One that the program has set stays. */
+static int
+follow_name(struct hr_plan *p, PyObject *old, PyObject *new)
+{
+    static const char *const names[] = {"__name__", "__qualname__",
+                                        "__module__"};
+    PyFunctionObject *f = (PyFunctionObject *)old;
+    PyObject *dict = f->func_dict;
+    int status = 0;
+    if (PyUnicode_Compare(f->func_name,
+                          ((PyCodeObject *)f->func_code)->co_name) != 0 &&
+        (dict == NULL || PyDict_GetItemString(dict, "__wrapped__") == NULL)) {
+        return 0;
+    }
+    for (int i = 0; status == 0 && i < 3; i++) {
+        PyObject *key = PyUnicode_InternFromString(names[i]);
+        if (key == NULL) {
+            return -1;
+        }
+        PyObject *was = *hr_function_name_slot(old, key);
+        PyObject *is = *hr_function_name_slot(new, key);
+        if (was != NULL && is != NULL && PyUnicode_Check(was) &&
+            PyUnicode_Check(is) && PyUnicode_Compare(was, is) != 0) {
+            status = hr_journal_add(p->j, HR_PLACE_NAME, old, key, is);
+        }
+        Py_DECREF(key);
+    }
+    return status;
+}
+
 static int
 merge_function(struct hr_scope *s, PyObject *old, PyObject **value)
 {
     struct hr_plan *p = s->u->plan;
     PyObject *holder = hr_function_clone(*value, NULL, NULL);
     int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    if (status == 0) {
+        status = follow_name(p, old, *value);
+    }
     if (status == 0) {
         status = hr_evaluate_substitute(p, *value, old);
     }

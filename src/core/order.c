@@ -56,7 +56,7 @@ find_imports(struct hr_unit *u, PyObject *by_name)
             while (at + n < end && is_name_byte(at[n])) {
                 n++;
             }
-            PyObject *word = n > 0 ? PyUnicode_DecodeUTF8(at, n, NULL) : NULL;
+            PyObject *word = n > 0 ? hr_name_decode(at, (size_t)n) : NULL;
             PyObject *units =
                 word ? PyDict_GetItemWithError(by_name, word) : NULL;
             PyObject *index,

@@ -36,8 +36,7 @@ hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
 {
     PyObject *qualname = NULL;
     if (b->name_len > 0) {
-        PyObject *name =
-            PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
+        PyObject *name = hr_name_of(text, b);
         qualname = name == NULL ? NULL
                    : prefix == NULL
                        ? Py_NewRef(name)

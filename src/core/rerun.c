@@ -76,7 +76,7 @@ hr_rerun_is_chained(struct hr_scope *s, size_t i)
     PyObject *code =
         hr_code_compile(s->u, s->u->text + b->start, b->end - b->start,
                         (int)b->line, s->classes, s->depth);
-    PyObject *target = PyUnicode_DecodeUTF8(name, (Py_ssize_t)n, NULL);
+    PyObject *target = hr_name_decode(name, n);
     int pure = code == NULL || target == NULL
                    ? -1
                    : hr_pure_is_assignment(code, s->u->dict, target, NULL);
@@ -99,8 +99,7 @@ hr_rerun_is_conditional(struct hr_scope *s, size_t i)
     for (size_t k = 0; k < i && !reads; k++) {
         const struct hr_block *a = &s->new->items[k];
         if (a->kind == HR_BLOCK_ASSIGN && hr_scope_is_changed(s, k)) {
-            PyObject *name =
-                PyUnicode_DecodeUTF8(text + a->name, a->name_len, NULL);
+            PyObject *name = hr_name_of(text, a);
             if (name == NULL) {
                 return -1;
             }

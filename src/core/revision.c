@@ -139,7 +139,7 @@ drop_undo(hr_revision *r)
     r->undoable = 0;
     hr_journal_free(r->st, j);
     hr_patch_forget(r->st, &run);
-    Py_CLEAR(r->undo);
+    Py_CLEAR(r->after);
 }
 
 int
@@ -164,6 +164,19 @@ hr_revision_keep(struct hr_state *st, PyObject *revision)
     return 0;
 }
 
+void
+hr_revision_call(struct hr_state *st, PyObject *after)
+{
+    for (Py_ssize_t i = 0; after != NULL && i < PyList_GET_SIZE(after); i++) {
+        PyObject *call = PyList_GET_ITEM(after, i);
+        PyObject *result = PyObject_CallNoArgs(call);
+        if (result == NULL) {
+            hr_log_exception(st, "%R failed", call);
+        }
+        Py_XDECREF(result);
+    }
+}
+
 static int
 undo_one(struct hr_state *st, hr_revision *r)
 {
@@ -184,17 +197,8 @@ undo_one(struct hr_state *st, hr_revision *r)
             return -1;
         }
     }
-    if (r->undo != NULL) {
-        PyObject *undo = r->undo;
-        r->undo = NULL;
-        PyObject *done = PyObject_CallNoArgs(undo);
-        Py_DECREF(undo);
-        if (done == NULL) {
-            return -1;
-        }
-        Py_DECREF(done);
-    }
     r->undone = 1;
+    hr_revision_call(st, r->after);
     drop_undo(r);
     return 0;
 }
@@ -243,7 +247,7 @@ revision_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->files);
     Py_VISIT(r->edits);
     Py_VISIT(r->texts);
-    Py_VISIT(r->undo);
+    Py_VISIT(r->after);
     for (size_t i = 0; i < r->run.count; i++) {
         Py_VISIT(r->run.actions[i].patch);
         Py_VISIT(r->run.actions[i].after);

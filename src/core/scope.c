@@ -26,29 +26,31 @@ hr_scope_offset_of_line(const char *text, const struct hr_block *b,
     return at;
 }
 
+static int
+has_underscores(PyObject *name, Py_ssize_t at)
+{
+    return PyUnicode_ReadChar(name, at) == '_' &&
+           PyUnicode_ReadChar(name, at + 1) == '_';
+}
+
 PyObject *
 hr_scope_name(struct hr_scope *s, const char *text, const struct hr_block *b)
 {
-    const char *name = text + b->name;
-    size_t n = b->name_len;
-    PyObject *result;
-    if (s->depth > 0 && n > 2 && name[0] == '_' && name[1] == '_' &&
-        !(name[n - 1] == '_' && name[n - 2] == '_')) {
-        PyObject *plain = PyUnicode_DecodeUTF8(name, (Py_ssize_t)n, NULL);
+    PyObject *plain = hr_name_of(text, b), *result = plain;
+    Py_ssize_t n = plain ? PyUnicode_GET_LENGTH(plain) : 0;
+    if (s->depth > 0 && n > 2 && has_underscores(plain, 0) &&
+        !has_underscores(plain, n - 2)) {
         PyObject *cls = s->classes[s->depth - 1];
         Py_ssize_t skip = 0, length = PyUnicode_GET_LENGTH(cls);
         while (skip < length && PyUnicode_ReadChar(cls, skip) == '_') {
             skip++;
         }
         PyObject *bare = PyUnicode_Substring(cls, skip, length);
-        result = plain == NULL || bare == NULL ? NULL
-                 : skip == length              ? Py_NewRef(plain)
+        result = bare == NULL     ? NULL
+                 : skip == length ? Py_NewRef(plain)
                                   : PyUnicode_FromFormat("_%U%U", bare, plain);
-        Py_XDECREF(plain);
+        Py_DECREF(plain);
         Py_XDECREF(bare);
-    }
-    else {
-        result = PyUnicode_DecodeUTF8(name, (Py_ssize_t)n, NULL);
     }
     if (result != NULL) {
         PyUnicode_InternInPlace(&result);
@@ -78,16 +80,14 @@ hr_scope_is_changed(struct hr_scope *s, size_t i)
 const struct hr_block *
 hr_scope_old_block(struct hr_scope *s, PyObject *name)
 {
-    Py_ssize_t n;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
-    for (size_t i = s->new->count; utf8 != NULL &&i-- > 0;) {
+    const char *text = s->u->text;
+    for (size_t i = s->new->count; i-- > 0;) {
         const struct hr_block *b = &s->new->items[i];
-        const char *text = s->u->text;
-        if (b->name_len > 0 ? b->name_len == (size_t)n &&
-                                  memcmp(text + b->name, utf8, (size_t)n) == 0
-                            : b->kind == HR_BLOCK_COMPOUND &&
-                                  memmem(text + b->start, b->end - b->start,
-                                         utf8, (size_t)n) != NULL) {
+        if (b->name_len > 0
+                ? hr_name_is(text, b, name) == 1
+                : b->kind == HR_BLOCK_COMPOUND &&
+                      hr_name_may_be_in(text + b->start, b->end - b->start,
+                                        name) == 1) {
             int k = s->diff.match[i];
             return k >= 0 ? &s->old->items[k] : NULL;
         }
@@ -117,8 +117,7 @@ hr_scope_bound_names(struct hr_unit *u, const char *text,
         return NULL;
     }
     if (b->name_len > 0) {
-        PyObject *name =
-            PyUnicode_DecodeUTF8(text + b->name, b->name_len, NULL);
+        PyObject *name = hr_name_of(text, b);
         if (name == NULL || PyList_Append(names, name) < 0) {
             Py_CLEAR(names);
         }
@@ -143,30 +142,30 @@ int
 hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t from,
                      size_t *which)
 {
-    Py_ssize_t n;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
-    if (utf8 == NULL) {
-        return -1;
-    }
     int found = 0;
     for (size_t i = from; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
         if (b->name_len > 0) {
-            if (b->name_len == (size_t)n &&
-                memcmp(s->u->text + b->name, utf8, (size_t)n) == 0) {
+            int is = hr_name_is(s->u->text, b, name);
+            if (is < 0) {
+                return -1;
+            }
+            if (is) {
                 *which = i;
                 found = 1;
             }
             continue;
         }
-        if (b->kind == HR_BLOCK_STRING || hr_scope_is_main(s, b) ||
-            memmem(s->u->text + b->start, b->end - b->start, utf8,
-                   (size_t)n) == NULL) {
+        if (b->kind == HR_BLOCK_STRING || hr_scope_is_main(s, b)) {
             continue;
         }
-        PyObject *names = hr_scope_bound_names(s->u, s->u->text, b);
-        int has = names == NULL ? -1 : PySequence_Contains(names, name);
-        Py_XDECREF(names);
+        int has =
+            hr_name_may_be_in(s->u->text + b->start, b->end - b->start, name);
+        if (has > 0) {
+            PyObject *names = hr_scope_bound_names(s->u, s->u->text, b);
+            has = names == NULL ? -1 : PySequence_Contains(names, name);
+            Py_XDECREF(names);
+        }
         if (has < 0) {
             return -1;
         }

@@ -71,18 +71,37 @@ int hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
 /* The i-th block of the new text; `old` is NULL for a new one. */
 int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
                    const struct hr_block *new);
+
+/* -- wrapper.c: what wraps the function of a definition ------------------- */
+
 /* Have the caches of what wraps a function cleared after the commit. */
-int hr_define_clear_cache(struct hr_plan *p, PyObject *value, int depth);
+int hr_wrapper_clear_cache(struct hr_plan *p, PyObject *value, int depth);
+/* The same for wrappers of it that its definition made earlier. */
+int hr_wrapper_clear_outdated(struct hr_plan *p, PyObject *function);
+/* `value` wraps `old`, and was made by other decorators than now: from now on
+ * `old` passes its calls on to `new`. */
+int hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
+                       PyObject *new);
+/* What wrappers (a list) have copied of the function `old` is now that of the
+ * function `new`. */
+int hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,
+                      PyObject *new);
+/* The same for the doc of a property; `name` is its. */
+int hr_wrapper_follow_property(struct hr_scope *s, PyObject *name,
+                               PyObject *property, PyFunctionObject *old,
+                               PyFunctionObject *new);
 
 /* -- unwrap.c: the live function of a definition -------------------------- */
 
 /* Behind `value` (or NULL), which the definition's name holds, or elsewhere.
- * A new reference, or NULL without an exception. */
+ * A new reference, or NULL without an exception.  What wraps it is added to
+ * the list `path`. */
 PyObject *hr_unwrap_find(struct hr_scope *s, PyObject *value,
-                         const struct hr_block *old);
-/* Only behind the value, on whatever line: of the text s->old_text. */
+                         const struct hr_block *old, PyObject *path);
+/* Only behind the value: of that block of a text; `line` -1: on any. */
 PyObject *hr_unwrap_behind(struct hr_scope *s, PyObject *value,
-                           const struct hr_block *b);
+                           const char *text, const struct hr_block *b,
+                           int line);
 
 /* -- remove.c: what is gone from the text --------------------------------- */
 

@@ -103,8 +103,9 @@ is_plain(struct hr_scope *s)
             }
             return 0;
         }
+        int decorated = b->decorated || (k >= 0 && s->old->items[k].decorated);
         if (b->kind != HR_BLOCK_DEF ||
-            (b->decorated &&
+            (decorated &&
              (k < 0 || s->old->items[k].head_hash != b->head_hash))) {
             return 0;
         }

@@ -9,11 +9,14 @@
  */
 #include "scope.h"
 
+#define MAX_SEEN 256 /* objects that are looked into */
+
 struct search {
     struct hr_scope *s;
     PyObject *name; /* as in the text, not mangled */
     int line;       /* -1: any */
-    PyObject *seen[64];
+    PyObject *path; /* a list, or NULL: what wraps it, innermost first */
+    PyObject *seen[MAX_SEEN];
     int count;
 };
 
@@ -30,12 +33,40 @@ is_wanted(struct search *w, PyObject *function)
 
 static PyObject *search_value(struct search *w, PyObject *o, int depth);
 
+/* The members of a type: slots, and what C keeps in its objects. */
+static PyObject *
+search_members(struct search *w, PyObject *o, int depth)
+{
+    PyObject *mro = Py_TYPE(o)->tp_mro, *found = NULL;
+    for (Py_ssize_t i = 0;
+         found == NULL && mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        PyObject *key, *member;
+        Py_ssize_t pos = 0;
+        while (found == NULL &&
+               PyDict_Next(hr_compat_type_dict(type), &pos, &key, &member)) {
+            if (Py_TYPE(member) != &PyMemberDescr_Type) {
+                continue;
+            }
+            PyObject *inner = Py_TYPE(member)->tp_descr_get(
+                member, o, (PyObject *)Py_TYPE(o));
+            PyErr_Clear();
+            found = inner ? search_value(w, inner, depth - 1) : NULL;
+            Py_XDECREF(inner);
+        }
+    }
+    return found;
+}
+
+static PyObject *search_functions(struct search *w, PyObject *dict, int depth);
+
 static PyObject *
 search_attributes(struct search *w, PyObject *o, int depth)
 {
-    static const char *const names[] = {
-        "__func__", "fget", "fset", "fdel", "func", "__wrapped__", NULL};
-    PyObject *found = NULL;
+    /* What may not be a member of the type, nor in its dict. */
+    static const char *const names[] = {"__func__", "func", "__wrapped__",
+                                        NULL};
+    PyObject *found = search_members(w, o, depth);
     for (int i = 0; found == NULL && names[i] != NULL; i++) {
         PyObject *inner = PyObject_GetAttrString(o, names[i]);
         PyErr_Clear();
@@ -44,6 +75,19 @@ search_attributes(struct search *w, PyObject *o, int depth)
         }
         Py_XDECREF(inner);
     }
+    PyObject *dict = found == NULL ? hr_compat_instance_dict(o) : NULL;
+    PyErr_Clear();
+    PyObject *values = dict != NULL ? PyDict_Values(dict) : NULL;
+    PyErr_Clear();
+    for (Py_ssize_t i = 0;
+         found == NULL && values != NULL && i < PyList_GET_SIZE(values); i++) {
+        PyObject *value = PyList_GET_ITEM(values, i);
+        found = PyDict_CheckExact(value) && PyDict_GET_SIZE(value) < 1000
+                    ? search_functions(w, value, depth)
+                    : search_value(w, value, depth - 1);
+    }
+    Py_XDECREF(values);
+    Py_XDECREF(dict);
     return found;
 }
 
@@ -88,25 +132,10 @@ search_closure(struct search *w, PyObject *function, int depth)
 }
 
 static PyObject *
-search_value(struct search *w, PyObject *o, int depth)
+search_inside(struct search *w, PyObject *o, int depth)
 {
     PyTypeObject *type = Py_TYPE(o);
-    if (depth == 0 || o == NULL || PyType_Check(o) || PyModule_Check(o) ||
-        type == &PyUnicode_Type || type == &PyLong_Type) {
-        return NULL;
-    }
-    for (int i = 0; i < w->count; i++) {
-        if (w->seen[i] == o) {
-            return NULL;
-        }
-    }
-    if (w->count < 64) {
-        w->seen[w->count++] = o;
-    }
     if (PyFunction_Check(o)) {
-        if (is_wanted(w, o)) {
-            return Py_NewRef(o);
-        }
         PyObject *dict = ((PyFunctionObject *)o)->func_dict;
         PyObject *inner =
             dict ? PyDict_GetItemString(dict, "__wrapped__") : NULL;
@@ -126,6 +155,30 @@ search_value(struct search *w, PyObject *o, int depth)
         return NULL;
     }
     return search_attributes(w, o, depth);
+}
+
+static PyObject *
+search_value(struct search *w, PyObject *o, int depth)
+{
+    if (depth == 0 || PyType_Check(o) || PyModule_Check(o) ||
+        PyUnicode_CheckExact(o) || PyLong_CheckExact(o) ||
+        w->count == MAX_SEEN) {
+        return NULL;
+    }
+    for (int i = 0; i < w->count; i++) {
+        if (w->seen[i] == o) {
+            return NULL;
+        }
+    }
+    w->seen[w->count++] = o;
+    if (PyFunction_Check(o) && is_wanted(w, o)) {
+        return Py_NewRef(o);
+    }
+    PyObject *found = search_inside(w, o, depth);
+    if (found != NULL && w->path != NULL && PyList_Append(w->path, o) < 0) {
+        PyErr_Clear(); /* its doc stays as it is */
+    }
+    return found;
 }
 
 /* Where names do not lead: any function alive that was made by this block. */
@@ -151,12 +204,12 @@ search_heap(struct search *w)
 }
 
 PyObject *
-hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
+hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old,
+               PyObject *path)
 {
-    struct search w = {.s = s, .line = (int)old->line};
+    struct search w = {.s = s, .line = (int)old->line, .path = path};
     PyObject *found = NULL;
-    w.name =
-        PyUnicode_DecodeUTF8(s->old_text + old->name, old->name_len, NULL);
+    w.name = hr_name_of(s->old_text, old);
     if (w.name == NULL) {
         PyErr_Clear();
         return NULL;
@@ -181,6 +234,7 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
         (s->u->source->doubt || PyFunction_Check(value))) {
         w.line = -1;
         w.count = 0;
+        w.path = NULL;
         found = search_value(&w, value, 6);
         if (found != NULL && s->u->source->doubt == 0 && found != value) {
             Py_CLEAR(found);
@@ -191,10 +245,11 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old)
 }
 
 PyObject *
-hr_unwrap_behind(struct hr_scope *s, PyObject *value, const struct hr_block *b)
+hr_unwrap_behind(struct hr_scope *s, PyObject *value, const char *text,
+                 const struct hr_block *b, int line)
 {
-    struct search w = {.s = s, .line = -1};
-    w.name = PyUnicode_DecodeUTF8(s->old_text + b->name, b->name_len, NULL);
+    struct search w = {.s = s, .line = line};
+    w.name = hr_name_of(text, b);
     PyObject *found = w.name ? search_value(&w, value, 6) : NULL;
     Py_XDECREF(w.name);
     PyErr_Clear();

@@ -31,6 +31,8 @@ the wrapper in everyone's hands runs the new body; the decorator is not run agai
 the decorators run once, the function that is held becomes what they made
 as above; what the decorator made stays the same object
 the cache object stays, old results are dropped, held references run the new code
+what old wrappers call is the new function, later edits too; copied texts follow
+the text's; a name is found however it is written
 the dispatcher stays; implementations are exchanged, added, removed
 the entry that is there runs the new code; nothing is registered twice
 what runs ends as it began; the next call is new, also of another kind

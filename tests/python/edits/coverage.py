@@ -34,6 +34,12 @@ CLASSES = [
         ],
     ),
     ("lru_cache and cache", 8, ["lru_cache_*", "cache_*"]),
+    (
+        "wrappers that are held, and what they have copied",
+        15,
+        ["wrapper_*", "doc_set_*"],
+    ),
+    ("names: of functions that change kind, normalised ones", 9, ["name_*"]),
     ("singledispatch", 4, ["singledispatch*"]),
     ("registries get no second entry", 6, ["*registry_*", "atexit_*"]),
     (

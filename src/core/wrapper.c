@@ -1,0 +1,304 @@
+/* What wraps the function of a definition: caches, copies of its doc and
+ * annotations, and wrappers that the definition itself does not make any more.
+ *
+ * A wrapper holds the function and goes on doing so when the function's body
+ * is exchanged, so most need nothing.  But caches have results of the old
+ * body, functools.wraps() has copied texts, and a wrapper of which the
+ * definition has other decorators now is held by whoever got it: what it wraps
+ * passes its calls on to the new function, so that later edits reach it, too.
+ *
+ * For define.c and default.c.
+ */
+#include "scope.h"
+
+#define MAX_OUTDATED 256 /* caches of old wrappers that are remembered */
+
+/* -- Caches --------------------------------------------------------------- */
+
+/* The next wrapper or function inside.  New reference or NULL. */
+static PyObject *
+get_inner(PyObject *value)
+{
+    PyObject *inner = PyObject_GetAttrString(value, "__wrapped__");
+    if (inner == NULL) {
+        PyErr_Clear();
+        inner = PyObject_GetAttrString(value, "__func__");
+    }
+    PyErr_Clear();
+    return inner;
+}
+
+static int
+clear_after(struct hr_plan *p, PyObject *cache)
+{
+    PyObject *clear = PyObject_GetAttrString(cache, "cache_clear");
+    int status = 0;
+    PyErr_Clear();
+    if (clear != NULL && PyCallable_Check(clear)) {
+        status = PyList_Append(p->after, clear);
+    }
+    Py_XDECREF(clear);
+    return status;
+}
+
+int
+hr_wrapper_clear_cache(struct hr_plan *p, PyObject *value, int depth)
+{
+    if (value == NULL || depth == 0 || PyType_Check(value)) {
+        return 0;
+    }
+    int status = clear_after(p, value);
+    PyObject *inner = status == 0 ? get_inner(value) : NULL;
+    if (inner != NULL && inner != value) {
+        status = hr_wrapper_clear_cache(p, inner, depth - 1);
+    }
+    Py_XDECREF(inner);
+    return status;
+}
+
+/* Does the weak reference lead to it (NULL: to anything)? */
+static int
+leads_to(PyObject *reference, PyObject *o)
+{
+    PyObject *found = hr_compat_weakref_get(reference);
+    int does = o != NULL ? found == o : found != NULL;
+    Py_XDECREF(found);
+    return does;
+}
+
+int
+hr_wrapper_clear_outdated(struct hr_plan *p, PyObject *function)
+{
+    PyObject *list = p->st->outdated;
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(list); i++) {
+        PyObject *entry = PyList_GET_ITEM(list, i);
+        if (!leads_to(PyTuple_GET_ITEM(entry, 0), function)) {
+            continue;
+        }
+        PyObject *cache = hr_compat_weakref_get(PyTuple_GET_ITEM(entry, 1));
+        status = cache == NULL ? 0 : clear_after(p, cache);
+        Py_XDECREF(cache);
+    }
+    return status;
+}
+
+static int
+note_outdated(struct hr_plan *p, PyObject *function, PyObject *cache)
+{
+    PyObject *list = p->st->outdated;
+    PyObject *a = PyWeakref_NewRef(function, NULL);
+    PyObject *b = a ? PyWeakref_NewRef(cache, NULL) : NULL;
+    PyObject *entry = b ? PyTuple_Pack(2, a, b) : NULL;
+    int status = entry == NULL ? -1 : PyList_Append(list, entry);
+    if (status < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* nobody can refer to it weakly */
+        status = 0;
+    }
+    Py_XDECREF(entry);
+    Py_XDECREF(b);
+    Py_XDECREF(a);
+    return status;
+}
+
+/* The entries whose wrappers are alive, the newest ones. */
+static int
+sweep_outdated(struct hr_plan *p)
+{
+    PyObject *list = p->st->outdated;
+    for (Py_ssize_t i = PyList_GET_SIZE(list); i-- > 0;) {
+        PyObject *entry = PyList_GET_ITEM(list, i);
+        if ((!leads_to(PyTuple_GET_ITEM(entry, 0), NULL) ||
+             !leads_to(PyTuple_GET_ITEM(entry, 1), NULL)) &&
+            PyList_SetSlice(list, i, i + 1, NULL) < 0) {
+            return -1;
+        }
+    }
+    Py_ssize_t more = PyList_GET_SIZE(list) - MAX_OUTDATED;
+    return more > 0 ? PyList_SetSlice(list, 0, more, NULL) : 0;
+}
+
+/* The caches around `old` are from now on to be cleared with `new`. */
+static int
+hand_on_caches(struct hr_plan *p, PyObject *value, PyObject *old,
+               PyObject *new)
+{
+    PyObject *list = p->st->outdated, *o = Py_NewRef(value);
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < count; i++) {
+        PyObject *entry = PyList_GET_ITEM(list, i);
+        PyObject *cache = hr_compat_weakref_get(PyTuple_GET_ITEM(entry, 1));
+        if (cache != NULL && leads_to(PyTuple_GET_ITEM(entry, 0), old)) {
+            status = note_outdated(p, new, cache);
+        }
+        Py_XDECREF(cache);
+    }
+    for (int depth = 0; status == 0 && o != NULL && o != old && depth < 4;
+         depth++) {
+        int has = PyObject_HasAttrString(o, "cache_clear");
+        status = has ? note_outdated(p, new, o) : 0;
+        Py_SETREF(o, get_inner(o));
+    }
+    Py_XDECREF(o);
+    return status < 0 ? -1 : sweep_outdated(p);
+}
+
+/* -- Old wrappers --------------------------------------------------------- */
+
+int
+hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
+                   PyObject *new)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *holder = hr_trampoline_new(p->st, new);
+    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    if (status == 0) {
+        status = hr_wrapper_clear_cache(p, value, 4);
+    }
+    if (status == 0) {
+        status = hr_wrapper_clear_outdated(p, old);
+    }
+    if (status == 0) {
+        status = hand_on_caches(p, value, old, new);
+    }
+    Py_XDECREF(holder);
+    return status;
+}
+
+/* -- Copies --------------------------------------------------------------- */
+
+/* What functools.wraps() copies and an edit changes. */
+struct copies {
+    PyObject *was[2], *is[2];
+};
+static const char *const copied[2] = {"__doc__", "__annotations__"};
+
+static int
+is_copy(PyObject *value, PyObject *was, PyObject *is, int wraps)
+{
+    if (value == NULL || was == NULL || is == NULL || was == is) {
+        return 0;
+    }
+    if (value == was) {
+        return value != Py_None || wraps;
+    }
+    int same = Py_TYPE(value) == Py_TYPE(was) && PyObject_IsTrue(value) == 1 &&
+               PyObject_RichCompareBool(value, was, Py_EQ) == 1;
+    PyErr_Clear();
+    return same;
+}
+
+static int
+follow_in_function(struct hr_plan *p, PyObject *wrapper, struct copies *c)
+{
+    PyFunctionObject *f = HR_AS_FUNCTION(hr_plan_body(p, wrapper));
+    PyObject *dict = f->func_dict, *holder = NULL;
+    int wraps =
+        dict != NULL && PyDict_GetItemString(dict, "__wrapped__") != NULL;
+    if (hr_journal_has(p->j, HR_PLACE_FUNCTION, wrapper)) {
+        return 0;
+    }
+    for (int i = 0; i < 2; i++) {
+        PyObject *value = i == 0 ? f->func_doc : f->func_annotations;
+        if (!is_copy(value, c->was[i], c->is[i], wraps)) {
+            continue;
+        }
+        if (holder == NULL) {
+            holder = hr_function_clone((PyObject *)f, NULL, NULL);
+            if (holder == NULL) {
+                return -1;
+            }
+            hr_function_share_dict(holder, (PyObject *)f);
+        }
+        PyFunctionObject *h = HR_AS_FUNCTION(holder);
+        PyObject **field = i == 0 ? &h->func_doc : &h->func_annotations;
+        Py_XSETREF(*field, Py_NewRef(c->is[i]));
+    }
+    int status = holder ? hr_plan_function(p, p->j, wrapper, holder) : 0;
+    Py_XDECREF(holder);
+    return status;
+}
+
+static int
+follow_in_object(struct hr_plan *p, PyObject *wrapper, struct copies *c)
+{
+    PyObject *dict = hr_compat_instance_dict(wrapper);
+    int status = 0;
+    if (dict == NULL) {
+        PyErr_Clear(); /* it has no room for copies */
+        return 0;
+    }
+    int wraps = PyDict_GetItemString(dict, "__wrapped__") != NULL;
+    for (int i = 0; status == 0 && i < 2; i++) {
+        PyObject *key = PyUnicode_InternFromString(copied[i]);
+        PyObject *value = key ? PyDict_GetItemWithError(dict, key) : NULL;
+        if (key == NULL) {
+            status = -1;
+        }
+        else if (is_copy(value, c->was[i], c->is[i], wraps)) {
+            status = hr_journal_add(p->j, HR_PLACE_DICT, dict, key, c->is[i]);
+        }
+        Py_XDECREF(key);
+    }
+    Py_DECREF(dict);
+    return status;
+}
+
+int
+hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,
+                  PyObject *new)
+{
+    PyFunctionObject *f = HR_AS_FUNCTION(old), *g = HR_AS_FUNCTION(new);
+    struct copies c = {{f->func_doc, f->func_annotations},
+                       {g->func_doc, NULL}};
+    int status = 0;
+    if (PyList_GET_SIZE(path) == 0) {
+        return 0;
+    }
+    c.is[1] = PyObject_GetAttrString(new, "__annotations__");
+    if (c.is[1] == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(path); i++) {
+        PyObject *wrapper = PyList_GET_ITEM(path, i);
+        status = PyFunction_Check(wrapper) ? follow_in_function(p, wrapper, &c)
+                                           : follow_in_object(p, wrapper, &c);
+    }
+    Py_DECREF(c.is[1]);
+    return status;
+}
+
+/* A property has a copy of its getter's doc. */
+int
+hr_wrapper_follow_property(struct hr_scope *s, PyObject *name,
+                           PyObject *property, PyFunctionObject *old,
+                           PyFunctionObject *new)
+{
+    PyObject *doc = PyObject_GetAttrString(property, "__doc__");
+    PyObject *made = NULL;
+    int status = 0;
+    if (doc == NULL ||
+        PyObject_RichCompareBool(doc, old->func_doc, Py_EQ) != 1 ||
+        PyObject_RichCompareBool(doc, new->func_doc, Py_EQ) != 0) {
+        goto done;
+    }
+    PyObject *get = PyObject_GetAttrString(property, "fget");
+    PyObject *set = PyObject_GetAttrString(property, "fset");
+    PyObject *del = PyObject_GetAttrString(property, "fdel");
+    if (get != NULL && set != NULL && del != NULL) {
+        made = PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type, get,
+                                            set, del, new->func_doc, NULL);
+    }
+    Py_XDECREF(get);
+    Py_XDECREF(set);
+    Py_XDECREF(del);
+    status = made == NULL ? -1 : PyDict_SetItem(s->ns, name, made);
+done:
+    Py_XDECREF(made);
+    Py_XDECREF(doc);
+    if (status == 0) {
+        PyErr_Clear();
+    }
+    return status;
+}

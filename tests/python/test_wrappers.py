@@ -1,0 +1,53 @@
+"""Wrappers of definitions: what undo() gives back, and what is let go of."""
+
+import gc
+import weakref
+
+CACHED = """
+import functools
+@functools.lru_cache(None)
+def f(x):
+    "old"
+    return x
+"""
+
+
+def test_undo_clears_caches(project):
+    m = project.load(m=CACHED)
+    held = m.f
+    held(1)
+    project.save(m=CACHED.replace("return x", "return x * 2").replace("old", "new"))
+    assert held(1) == 2 and held.__doc__ == "new"
+    project.engine.undo()
+    assert held(1) == 1 and held.__doc__ == "old"
+
+
+def test_undo_of_other_decorator_arguments(project):
+    m = project.load(m=CACHED)
+    held = m.f
+    held(1)
+    project.save(m=CACHED.replace("None", "8").replace("return x", "return x * 2"))
+    later = m.f
+    assert held(1) == later(1) == 2 and later is not held
+    project.engine.undo()
+    assert m.f is held and held(1) == 1
+    project.save(m=CACHED.replace("return x", "return x * 3"))
+    assert held(1) == 3
+
+
+def test_undo_of_a_name(project):
+    m = project.load(m="f = lambda x: x\n")
+    project.save(m="def f(x): return x + 1\n")
+    assert m.f.__name__ == m.f.__qualname__ == "f"
+    project.engine.undo()
+    assert m.f.__name__ == m.f.__qualname__ == "<lambda>" and m.f(1) == 1
+
+
+def test_old_wrappers_are_let_go_of(project):
+    m = project.load(m=CACHED)
+    gone = weakref.ref(m.f)
+    for n in range(40):
+        project.save(m=CACHED.replace("None", str(n)))
+        m.f(n)
+    gc.collect()
+    assert gone() is None and m.f(7) == 7
