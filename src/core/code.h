@@ -185,7 +185,7 @@ struct hr_plan {
     size_t unit_count;
     struct hr_pair *pairs; /* owned: what stands for what */
     size_t pair_count;
-    PyObject *after;   /* owned: called after the commit */
+    PyObject *caches;  /* owned: list, see hr_revision_clear() */
     PyObject *made;    /* owned: ids of functions made while evaluating */
     PyObject *classes; /* owned: classes that change */
     PyObject *partial; /* owned: list of (code, sentence) */

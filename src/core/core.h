@@ -355,7 +355,7 @@ typedef struct {
     PyObject *files, *edits;    /* owned: lists */
     PyObject *error;            /* owned: str, or NULL */
     PyObject *texts;            /* owned: {path: (old, new)}, or NULL */
-    PyObject *after;            /* owned: list, called when undone; or NULL */
+    PyObject *caches;           /* owned: list, cleared by undo(), or NULL */
     PyObject *at;               /* borrowed: the file that edits are in */
     struct hr_journal *journal; /* owned: committed, or NULL */
     struct hr_run run;          /* owned: what a live file did */
@@ -376,8 +376,9 @@ int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
                          const char *kind, PyObject *module,
                          PyObject *qualname, long line, PyObject *code,
                          PyObject *sentence);
-/* Call each of a list (or NULL), as after a commit; failures are logged. */
-void hr_revision_call(struct hr_state *st, PyObject *after);
+/* Clear the caches of a list (or NULL): each a weak reference to one, or its
+ * cache_clear().  Failures are logged. */
+void hr_revision_clear(struct hr_state *st, PyObject *caches);
 int hr_revision_has_code(hr_revision *r, const char *code);
 /* The list of the revisions that were taken back. */
 PyObject *hr_revision_undo(struct hr_state *st, long count);

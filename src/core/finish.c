@@ -92,9 +92,9 @@ hr_finish_batch(struct hr_plan *p)
         hr_text_keep_members(&p->units[i]);
         hr_show_forget(p->units[i].filename);
     }
-    hr_revision_call(p->st, p->after);
+    hr_revision_clear(p->st, p->caches);
     /* Caches: what they have is wrong again when it is undone. */
-    Py_XSETREF(r->after, Py_NewRef(p->after));
+    Py_XSETREF(r->caches, Py_NewRef(p->caches));
     if (hr_evaluate_substitute_leaked(p) < 0) {
         PyErr_Clear();
     }

@@ -272,7 +272,7 @@ clear_plan(struct hr_plan *p)
     PyMem_Free(p->units);
     PyMem_Free(p->files);
     hr_journal_free(p->st, p->j);
-    Py_XDECREF(p->after);
+    Py_XDECREF(p->caches);
     Py_XDECREF(p->classes);
     Py_XDECREF(p->made);
     Py_XDECREF(p->partial);
@@ -291,12 +291,12 @@ again:
     p.commit = st->next_commit;
     p.files = PyMem_Calloc(count, sizeof *p.files);
     p.file_count = count;
-    p.after = PyList_New(0);
+    p.caches = PyList_New(0);
     p.classes = PyList_New(0);
     p.made = PySet_New(NULL);
     p.partial = PyList_New(0);
     p.j = hr_journal_new();
-    if (p.files == NULL || p.after == NULL || p.classes == NULL ||
+    if (p.files == NULL || p.caches == NULL || p.classes == NULL ||
         p.made == NULL || p.partial == NULL || p.j == NULL) {
         PyErr_NoMemory();
         p.file_count = p.files == NULL ? 0 : count;

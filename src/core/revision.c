@@ -139,7 +139,7 @@ drop_undo(hr_revision *r)
     r->undoable = 0;
     hr_journal_free(r->st, j);
     hr_patch_forget(r->st, &run);
-    Py_CLEAR(r->after);
+    Py_CLEAR(r->caches);
 }
 
 int
@@ -165,13 +165,24 @@ hr_revision_keep(struct hr_state *st, PyObject *revision)
 }
 
 void
-hr_revision_call(struct hr_state *st, PyObject *after)
+hr_revision_clear(struct hr_state *st, PyObject *caches)
 {
-    for (Py_ssize_t i = 0; after != NULL && i < PyList_GET_SIZE(after); i++) {
-        PyObject *call = PyList_GET_ITEM(after, i);
-        PyObject *result = PyObject_CallNoArgs(call);
+    for (Py_ssize_t i = 0; caches != NULL && i < PyList_GET_SIZE(caches);
+         i++) {
+        PyObject *clear = PyList_GET_ITEM(caches, i), *result;
+        if (PyWeakref_CheckRef(clear)) {
+            PyObject *cache = hr_compat_weakref_get(clear);
+            if (cache == NULL) {
+                continue;
+            }
+            result = PyObject_CallMethod(cache, "cache_clear", NULL);
+            Py_DECREF(cache);
+        }
+        else {
+            result = PyObject_CallNoArgs(clear);
+        }
         if (result == NULL) {
-            hr_log_exception(st, "%R failed", call);
+            hr_log_exception(st, "%R failed", clear);
         }
         Py_XDECREF(result);
     }
@@ -198,7 +209,7 @@ undo_one(struct hr_state *st, hr_revision *r)
         }
     }
     r->undone = 1;
-    hr_revision_call(st, r->after);
+    hr_revision_clear(st, r->caches);
     drop_undo(r);
     return 0;
 }
@@ -247,7 +258,7 @@ revision_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->files);
     Py_VISIT(r->edits);
     Py_VISIT(r->texts);
-    Py_VISIT(r->after);
+    Py_VISIT(r->caches);
     for (size_t i = 0; i < r->run.count; i++) {
         Py_VISIT(r->run.actions[i].patch);
         Py_VISIT(r->run.actions[i].after);

@@ -32,11 +32,16 @@ static int
 clear_after(struct hr_plan *p, PyObject *cache)
 {
     PyObject *clear = PyObject_GetAttrString(cache, "cache_clear");
+    PyObject *weak = NULL;
     int status = 0;
     PyErr_Clear();
     if (clear != NULL && PyCallable_Check(clear)) {
-        status = PyList_Append(p->after, clear);
+        /* Not to be kept alive for the sake of it. */
+        weak = PyWeakref_NewRef(cache, NULL);
+        PyErr_Clear();
+        status = PyList_Append(p->caches, weak != NULL ? weak : clear);
     }
+    Py_XDECREF(weak);
     Py_XDECREF(clear);
     return status;
 }
