@@ -289,17 +289,13 @@ hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
 static int
 plan_attributes(struct hr_state *st, struct hr_journal *j,
                 struct hr_transfer *m, PyObject *type, PyObject *donor,
-                PyObject *original, struct hr_journal *force)
+                long layer)
 {
-    PyObject *current = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *current = hr_layer_dict(st, layer, HR_PLACE_TYPE, type);
     PyObject *wanted = hr_compat_type_dict((PyTypeObject *)donor);
-    PyObject *base = hr_compat_type_dict((PyTypeObject *)original);
     PyObject *name, *value;
-    PyObject *items = PyDict_Items(wanted);
-    if (items == NULL) {
-        return -1;
-    }
-    int status = 0;
+    PyObject *items = current ? PyDict_Items(wanted) : NULL;
+    int status = items == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *item = PyList_GET_ITEM(items, i);
         name = PyTuple_GET_ITEM(item, 0);
@@ -309,20 +305,20 @@ plan_attributes(struct hr_state *st, struct hr_journal *j,
         }
         PyObject *moved = hr_transfer_value(m, value);
         PyObject *old = PyDict_GetItemWithError(current, name);
-        hr_journal_peek(force, HR_PLACE_TYPE, type, name, &old);
         status = moved == NULL
                      ? -1
                      : hr_class_plan_attribute(st, j, type, name, old, moved);
         Py_XDECREF(moved);
     }
-    Py_DECREF(items);
+    Py_XDECREF(items);
     Py_ssize_t pos = 0;
-    while (status == 0 && PyDict_Next(base, &pos, &name, &value)) {
+    while (status == 0 && PyDict_Next(current, &pos, &name, &value)) {
         if (!is_fixed(name, value) &&
             PyDict_GetItemWithError(wanted, name) == NULL) {
             status = hr_journal_add(j, HR_PLACE_TYPE, type, name, NULL);
         }
     }
+    Py_XDECREF(current);
     return status;
 }
 
@@ -341,7 +337,7 @@ map_bases(PyObject *bases, PyObject *from, PyObject *to)
 
 int
 hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
-              PyObject *donor, PyObject *original, struct hr_journal *force)
+              PyObject *donor, PyObject *original, long layer)
 {
     if (hr_layout_check(st, type, donor) < 0) {
         return -1;
@@ -352,7 +348,7 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
     int status = m.cell == NULL || bases == NULL ? -1 : 0;
     if (status == 0) {
         PyObject *old = ((PyTypeObject *)type)->tp_bases;
-        hr_journal_peek(force, HR_PLACE_BASES, type, NULL, &old);
+        hr_layer_peek(st, layer, HR_PLACE_BASES, type, NULL, &old);
         int same = PyObject_RichCompareBool(bases, old, Py_EQ);
         status = same < 0 ? -1
                  : same > 0
@@ -360,7 +356,7 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
                      : hr_journal_add(j, HR_PLACE_BASES, type, NULL, bases);
     }
     if (status == 0) {
-        status = plan_attributes(st, j, &m, type, donor, original, force);
+        status = plan_attributes(st, j, &m, type, donor, layer);
     }
     if (status == 0 && m.opaque) {
         /* A method behind somebody's decorator: its super() must find the
@@ -378,5 +374,36 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
     }
     Py_XDECREF(bases);
     Py_XDECREF(m.cell);
+    return status;
+}
+
+int
+hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
+                   PyObject *original, PyObject *name)
+{
+    if (name == NULL) {
+        PyObject *bases =
+            map_bases(((PyTypeObject *)donor)->tp_bases, type, original);
+        int done = bases == NULL
+                       ? -1
+                       : hr_journal_add(j, HR_PLACE_BASES, type, NULL, bases);
+        Py_XDECREF(bases);
+        return done;
+    }
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
+    PyObject *value = PyDict_GetItemWithError(dict, name), *moved = NULL;
+    if (is_fixed(name, value)) {
+        return 0;
+    }
+    if (value != NULL) {
+        struct hr_transfer m = {.from = donor, .cell = PyCell_New(type)};
+        moved = m.cell ? hr_transfer_value(&m, value) : NULL;
+        Py_XDECREF(m.cell);
+        if (moved == NULL) {
+            return -1;
+        }
+    }
+    int status = hr_journal_add(j, HR_PLACE_TYPE, type, name, moved);
+    Py_XDECREF(moved);
     return status;
 }

@@ -160,6 +160,8 @@ update_abstract(struct hr_scope *s)
 {
     PyObject *names = PySet_New(NULL), *frozen = NULL, *key = NULL;
     PyObject *bases = ((PyTypeObject *)s->type)->tp_bases;
+    hr_layer_peek(s->u->plan->st, HR_LAYER_SOURCES, HR_PLACE_BASES, s->type,
+                  NULL, &bases);
     PyObject *name, *value;
     Py_ssize_t pos = 0;
     int status = names == NULL ? -1 : 0;
@@ -280,7 +282,8 @@ hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor)
         status = hr_enum_plan(p, type, donor);
     }
     else {
-        status = hr_class_plan(p->st, p->j, type, donor, type, NULL);
+        status =
+            hr_class_plan(p->st, p->j, type, donor, type, HR_LAYER_SOURCES);
     }
     if (status == 0) {
         status = hr_evaluate_substitute(p, donor, type);
@@ -314,10 +317,10 @@ plan_whole(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
 
 /* -- Which of the two ----------------------------------------------------- */
 
+/* In a class's dict. */
 static int
-has_attribute(PyObject *type, const char *name)
+has_attribute(PyObject *dict, const char *name)
 {
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
     PyObject *value = PyDict_GetItemString(dict, name);
     return value != NULL &&
            !(PyTuple_Check(value) && PyTuple_GET_SIZE(value) == 0);
@@ -330,7 +333,8 @@ has_init_subclass(PyObject *type)
     for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(mro); i++) {
         PyObject *base = PyTuple_GET_ITEM(mro, i);
         if (base != (PyObject *)&PyBaseObject_Type && hr_class_is_open(base) &&
-            has_attribute(base, "__init_subclass__")) {
+            has_attribute(hr_compat_type_dict((PyTypeObject *)base),
+                          "__init_subclass__")) {
             return 1;
         }
     }
@@ -338,9 +342,10 @@ has_init_subclass(PyObject *type)
 }
 
 static int
-is_made_from_members(PyObject *type, const struct hr_block *b)
+is_made_from_members(struct hr_scope *s, const struct hr_block *b)
 {
-    return b->decorated || has_attribute(type, "_fields") ||
+    PyObject *type = s->type;
+    return b->decorated || has_attribute(s->live, "_fields") ||
            (Py_TYPE(type) != &PyType_Type && !is_abc(type)) ||
            has_init_subclass(type);
 }
@@ -352,7 +357,7 @@ matters(struct hr_scope *s, const char *text, const struct hr_block *b)
     if (b->kind == HR_BLOCK_STRING) {
         return 0;
     }
-    return b->kind != HR_BLOCK_DEF || has_attribute(s->type, "_is_protocol") ||
+    return b->kind != HR_BLOCK_DEF || has_attribute(s->live, "_is_protocol") ||
            (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
 }
 
@@ -388,7 +393,11 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         PyErr_NoMemory();
         return -1;
     }
-    s.live = hr_compat_type_dict((PyTypeObject *)type);
+    s.live =
+        hr_layer_dict(s.u->plan->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type);
+    if (s.live == NULL) {
+        return -1;
+    }
     s.prefix = ((PyHeapTypeObject *)type)->ht_qualname;
     memcpy(s.classes, outer->classes, sizeof s.classes);
     s.depth = outer->depth;
@@ -398,6 +407,7 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
     PyObject *plain = hr_name_of(outer->u->text, new);
     if (plain == NULL || s.depth == HR_MAX_DEPTH) {
         Py_XDECREF(plain);
+        Py_DECREF(s.live);
         return PyErr_Occurred() ? -1 : hr_scope_run(outer, new);
     }
     s.classes[s.depth++] = plain;
@@ -405,10 +415,9 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         0) {
         goto done;
     }
-    int whole =
-        old->head_hash != new->head_hash || new->body_inline ||
-        old->body_inline || has_attribute(type, "__type_params__") ||
-        (has_changed_statements(&s) && is_made_from_members(type, new));
+    int whole = old->head_hash != new->head_hash || new->body_inline ||
+                old->body_inline || has_attribute(s.live, "__type_params__") ||
+                (has_changed_statements(&s) && is_made_from_members(&s, new));
     status = whole ? plan_whole(outer, &s, name, new) : plan_members(&s);
     if (status == 0 && whole) {
         status = hr_plan_add_edit(outer->u, "changed", outer->prefix,
@@ -418,6 +427,7 @@ done:
     hr_diff_clear(&s.diff);
     Py_XDECREF(s.ns);
     Py_XDECREF(s.before);
+    Py_DECREF(s.live);
     Py_DECREF(plain);
     return status;
 }
@@ -427,10 +437,12 @@ done:
 static int
 lies_in(struct hr_scope *s, PyObject *type, const struct hr_block *b)
 {
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *dict =
+        hr_layer_dict(s->u->plan->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type);
     PyObject *key, *value;
     Py_ssize_t pos = 0;
-    while (PyDict_Next(dict, &pos, &key, &value)) {
+    int lies = -1;
+    while (dict != NULL && lies < 0 && PyDict_Next(dict, &pos, &key, &value)) {
         if (!PyFunction_Check(value)) {
             continue;
         }
@@ -440,11 +452,13 @@ lies_in(struct hr_scope *s, PyObject *type, const struct hr_block *b)
         if (PyUnicode_Compare(code->co_filename, s->u->filename) == 0 &&
             PyUnicode_Compare(((PyFunctionObject *)value)->func_name,
                               code->co_name) == 0) {
-            return code->co_firstlineno >= (int)b->line &&
+            lies = code->co_firstlineno >= (int)b->line &&
                    code->co_firstlineno <= (int)b->end_line;
         }
     }
-    return -1;
+    Py_XDECREF(dict);
+    PyErr_Clear(); /* without memory nothing tells */
+    return lies;
 }
 
 /* Of several classes of one name, the one that the block made. */

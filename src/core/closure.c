@@ -164,15 +164,16 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct hr_nest *n)
         if (hr_journal_has(j, HR_PLACE_FUNCTION, o)) {
             continue;
         }
-        int known = make_closure(n, (PyFunctionObject *)o, is, &closure);
+        PyObject *body = hr_plan_body(p, o);
+        int known = make_closure(n, (PyFunctionObject *)body, is, &closure);
         if (known <= 0) {
             status = known < 0 ? -1 : refuse_closure(p, o, n->new);
             continue;
         }
-        holder = hr_closure_holder(o, n->new, closure);
+        holder = hr_closure_holder(body, n->new, closure);
         status = holder == NULL ? -1 : hr_plan_function(p, j, o, holder);
         if (status == 0) {
-            status = plan_constants(j, n, (PyFunctionObject *)o, was, is);
+            status = plan_constants(j, n, (PyFunctionObject *)body, was, is);
         }
         Py_XDECREF(holder);
         Py_XDECREF(closure);
@@ -223,7 +224,8 @@ hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
     for (size_t i = 0; status == 0 && i < count; i++) {
         PyObject *owner, *value;
         if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value)) {
-            PyObject *old = ((PyFunctionObject *)owner)->func_code;
+            PyObject *body = hr_plan_body(p, owner);
+            PyObject *old = ((PyFunctionObject *)body)->func_code;
             PyObject *new = ((PyFunctionObject *)value)->func_code;
             status = hr_nest_pair(&n, old, new, old, new);
         }

@@ -141,6 +141,7 @@ struct hr_unit {
     size_t size;
     const struct hr_blocks *blocks;
     PyObject *module, *dict;    /* owned */
+    PyObject *live;             /* owned: dict, beneath all replacements */
     PyObject *name, *filename;  /* owned */
     PyObject *shadow;           /* owned: globals while evaluating */
     PyObject *before;           /* owned: copy of the shadow at the start */

@@ -11,6 +11,7 @@
 
 #include "compat.h"
 #include <pthread.h>
+#include <limits.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -45,7 +46,7 @@ struct hr_state {
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
     unsigned long run_thread; /* whose run it is */
-    long next_revision, next_run, next_commit;
+    long next_revision, next_run, next_commit, next_layer;
     int fork_locked;
     unsigned long planning;   /* the thread that makes a plan; 0: none does */
     struct hr_engine *engine; /* owned, or NULL while not started */
@@ -150,11 +151,12 @@ int hr_class_is_from_statement(PyTypeObject *type);
  * of the program's code runs (no metaclass, no __init_subclass__). */
 PyObject *hr_class_clone(struct hr_state *st, PyObject *type);
 /* Plan: `type` takes the content of `donor`.  `original` stands for `type`
- * among the donor's bases.  `force` is the committed journal that will be
- * taken back before this one is committed, or NULL. */
+ * among the donor's bases.  It will be in force on the layer. */
 int hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
-                  PyObject *donor, PyObject *original,
-                  struct hr_journal *force);
+                  PyObject *donor, PyObject *original, long layer);
+/* Plan one attribute (or, name NULL, the bases) of it, whatever is there. */
+int hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
+                       PyObject *original, PyObject *name);
 /* Plan: attribute `name` of `type`, which is `old` (NULL: absent), becomes
  * `value` (NULL: goes), keeping the identity of functions. */
 int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
@@ -191,44 +193,50 @@ extern const char *const hr_transfer_property_parts[3];
 /* -- journal.c: places and values, exchanged whole ------------------------ */
 
 enum hr_place {
-    /* owner: function; value: function, the holder.  Under a replacement the
-     * owner is the function that keeps the original body, and key the function
-     * that it belongs to; None: a copy of the swap before it. */
-    HR_PLACE_FUNCTION,
-    HR_PLACE_DICT,   /* owner: dict; key: str; value or NULL */
-    HR_PLACE_TYPE,   /* owner: class; key: str; value or NULL */
-    HR_PLACE_BASES,  /* owner: class; value: tuple */
-    HR_PLACE_CELL,   /* owner: cell; value or NULL */
-    HR_PLACE_LIST,   /* owner: list; key: the item now there; value */
-    HR_PLACE_METHOD, /* owner: bound method; value: its function */
-    HR_PLACE_NAME,   /* owner: function; key: "__name__", "__qualname__" or
-                        "__module__"; value: str */
+    HR_PLACE_FUNCTION, /* owner: function; value: function, the holder */
+    HR_PLACE_DICT,     /* owner: dict; key: str; value or NULL */
+    HR_PLACE_TYPE,     /* owner: class; key: str; value or NULL */
+    HR_PLACE_BASES,    /* owner: class; value: tuple */
+    HR_PLACE_CELL,     /* owner: cell; value or NULL */
+    HR_PLACE_LIST,     /* owner: list; key: the item now there; value */
+    HR_PLACE_METHOD,   /* owner: bound method; value: its function */
+    HR_PLACE_NAME,     /* owner: function; key: "__name__", "__qualname__" or
+                          "__module__"; value: str */
 };
 
 struct hr_journal *hr_journal_new(void);
 int hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
                    PyObject *key, PyObject *value);
 size_t hr_journal_count(const struct hr_journal *j);
-/* The value that `j` holds for a place goes to *value (borrowed); left alone
- * when j is NULL or has no such place. */
-void hr_journal_peek(struct hr_journal *j, enum hr_place place,
-                     PyObject *owner, PyObject *key, PyObject **value);
+/* What it has put somewhere is only taken back where it is still there: the
+ * program may have set the place since.  Before anything is added. */
+void hr_journal_set_gentle(struct hr_journal *j);
+/* 1 when `j` (or NULL) has that place: the value that it holds for it goes to
+ * *value (borrowed), which is left alone otherwise. */
+int hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                    PyObject *key, PyObject **value);
+/* Do two journals (or NULL) have a place in common? */
+int hr_journal_meets(struct hr_journal *a, struct hr_journal *b);
+/* In *copy, a copy of `dict` that is made when there is none yet: what the
+ * dict of `owner` would hold without this committed journal. */
+int hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
+                         PyObject *owner, PyObject *dict, PyObject **copy);
 /* Plan `value` for every place of one kind that `other` has changed. */
 int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                           enum hr_place place, PyObject *value);
 int hr_journal_update_dict(struct hr_journal *j, PyObject *dict,
                            PyObject *copy);
+/* Room for more swaps, so that appending them cannot fail. */
+int hr_journal_reserve(struct hr_journal *j, size_t more);
 int hr_journal_append(struct hr_journal *j, struct hr_journal *more);
 int hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner);
 /* The i-th swap's owner and value (borrowed) when it is of that kind. */
 int hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
                    PyObject **owner, PyObject **value);
-/* Of a function's swap: the function that it is about, NULL for a copy.
- * Borrowed. */
-PyObject *hr_journal_function(struct hr_journal *j, size_t i);
-/* The swap is at another function's now: `key` as above. */
-int hr_journal_move(struct hr_journal *j, size_t i, PyObject *owner,
-                    PyObject *key);
+/* All of the i-th swap (borrowed). */
+enum hr_place hr_journal_place(struct hr_journal *j, size_t i,
+                               PyObject **owner, PyObject **key,
+                               PyObject **value);
 /* Exchange all: commits a fresh journal, takes back a committed one.  Runs no
  * Python code.  -1 only when memory ran out or a class refused its bases, and
  * then nothing has changed. */
@@ -266,6 +274,7 @@ typedef struct {
     double since; /* seconds since the epoch */
     long touched; /* number of the run that last made it */
     long commit;  /* number of the commit that is in force */
+    long layer;   /* see layer.c */
     int active;
     int by_owner; /* the owner's attribute only, not the object itself */
     struct hr_journal *journal; /* owned: committed while active */
@@ -296,21 +305,51 @@ extern PyType_Spec hr_patch_spec;
  * replacement; `owner` (NULL: any) tells replacements used twice apart.
  * Borrowed, or NULL without an exception. */
 hr_patch *hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func);
-/* The active patch that replaces exactly this function. */
-hr_patch *hr_patch_find_exact(struct hr_state *st, PyObject *func);
 /* Put a plan in force for a patch, in place of what is; steals j (NULL:
  * back to the original). */
 int hr_patch_commit(struct hr_state *st, hr_patch *patch, struct hr_journal *j,
                     PyObject *after, PyObject *file, long line);
 int hr_patch_restore(struct hr_state *st, hr_patch *patch);
 int hr_patch_roll_back(struct hr_state *st, struct hr_run *run);
-/* Before a source's journal is taken back: functions may have been replaced
- * or restored since it was committed, and their bodies are elsewhere now. */
-int hr_patch_retarget(struct hr_state *st, struct hr_journal *j);
 void hr_patch_forget(struct hr_state *st, struct hr_run *run);
 /* The run of the calling thread, or NULL. */
 struct hr_run *hr_patch_run(struct hr_state *st);
 PyObject *hr_patch_list(struct hr_state *st);
+
+/* -- layer.c: what lies on what ------------------------------------------- */
+
+#define HR_LAYER_SOURCES 0    /* beneath all replacements */
+#define HR_LAYER_TOP LONG_MAX /* on all of them */
+
+/* What a place holds beneath a layer and all above it goes to *value
+ * (borrowed), which is left alone when they do not touch it. */
+void hr_layer_peek(struct hr_state *st, long layer, enum hr_place place,
+                   PyObject *owner, PyObject *key, PyObject **value);
+/* The same for all names of a dict, or of a class: a new reference to the
+ * dict itself or, where it is another beneath them, to a copy. */
+PyObject *hr_layer_dict(struct hr_state *st, long layer, enum hr_place place,
+                        PyObject *owner);
+/* The function that holds the original body of f: itself, or a holder while f
+ * is replaced.  Borrowed. */
+PyObject *hr_layer_body(struct hr_state *st, PyObject *f);
+/* On a layer: take `old` back and put `new` in force, beneath what lies on
+ * them; either may be NULL.  Cannot fail but as hr_journal_swap() does. */
+int hr_layer_exchange(struct hr_state *st, long layer, struct hr_journal *old,
+                      struct hr_journal *new);
+/* Commit what sources say, or take it back, beneath all replacements.  These
+ * stay in force, and their originals follow. */
+int hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j);
+
+/* -- mirror.c: originals and covers follow the sources -------------------- */
+
+/* What the original of a replaced thing (which runs it while it is replaced)
+ * needs, to follow the sources' journal j. */
+int hr_mirror_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
+                   struct hr_journal *mirror);
+/* What `p` must change besides, to stay visible on top of the sources'
+ * journal j, which changes another place of the same thing. */
+int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
+                         hr_patch *p, struct hr_journal *cover);
 
 /* -- request.c: what a call of replace() asks for ------------------------- */
 
@@ -323,6 +362,7 @@ struct hr_request {
     PyObject *raw;            /* owned: what stands in the owner's dict */
     hr_patch *patch;          /* owned: when it is replaced already */
     struct hr_journal *force; /* borrowed: the patch's journal or NULL */
+    long layer;               /* that it is planned for */
     int by_owner;             /* the owner's attribute only is replaced */
 };
 

@@ -97,12 +97,14 @@ int
 hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
 {
     PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
-    PyObject *live = hr_compat_type_dict((PyTypeObject *)type);
-    PyObject *old_map = PyDict_GetItemString(live, "_member_map_");
+    PyObject *live =
+        hr_layer_dict(p->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type);
+    PyObject *old_map =
+        live ? PyDict_GetItemString(live, "_member_map_") : NULL;
     PyObject *new_map = PyDict_GetItemString(dict, "_member_map_");
     PyObject *values = PyDict_GetItemString(dict, "_value2member_map_");
     PyObject *items = PyDict_Items(new_map);
-    int status = items == NULL ? -1 : 0;
+    int status = live == NULL || items == NULL ? -1 : 0;
 
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
@@ -127,6 +129,7 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
         }
     }
     Py_XDECREF(items);
+    Py_XDECREF(live);
     if (status == 0) {
         status = map_values(p, new_map);
     }
@@ -150,5 +153,6 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
         PyType_Modified((PyTypeObject *)donor);
     }
     return status < 0 ? -1
-                      : hr_class_plan(p->st, p->j, type, donor, type, NULL);
+                      : hr_class_plan(p->st, p->j, type, donor, type,
+                                      HR_LAYER_SOURCES);
 }

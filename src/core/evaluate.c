@@ -62,8 +62,9 @@ hr_evaluate_shadow(struct hr_unit *u)
     if (hr_evaluate_begin(u->plan) < 0) {
         return -1;
     }
-    u->shadow = PyDict_Copy(u->dict);
-    u->before = PyDict_Copy(u->dict);
+    PyObject *live = u->live != NULL ? u->live : u->dict;
+    u->shadow = PyDict_Copy(live);
+    u->before = PyDict_Copy(live);
     if (u->shadow == NULL || u->before == NULL) {
         return -1;
     }

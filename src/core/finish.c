@@ -18,7 +18,7 @@ move_lines(struct hr_plan *p, struct hr_lines *lines)
     struct hr_journal *j = hr_journal_new();
     int more = j == NULL ? -1 : hr_line_next(lines, j);
     if (more >= 0 && hr_journal_count(j) > 0 &&
-        (hr_closure_follow(p, j) < 0 || hr_journal_swap(j) < 0 ||
+        (hr_closure_follow(p, j) < 0 || hr_layer_swap_sources(p->st, j) < 0 ||
          hr_journal_append(p->j, j) < 0)) {
         more = -1;
     }

@@ -22,12 +22,15 @@ struct hr_swap {
     PyObject *owner; /* owned */
     PyObject *key;   /* owned, or NULL */
     PyObject *value; /* owned, or NULL: nothing there */
+    PyObject *put;   /* owned, of a gentle journal: what it puts there */
+    int lost;        /* the program has set the place since: it is its own */
 };
 
 struct hr_journal {
     struct hr_swap *swaps;
     size_t count, capacity;
     int done;
+    int gentle;           /* see hr_journal_set_gentle() */
     int notifying, freed; /* hooks run meanwhile, and may free it */
     struct hr_state *freed_by;
 };
@@ -74,21 +77,84 @@ hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
     s->owner = Py_NewRef(owner);
     s->key = Py_XNewRef(key);
     s->value = Py_XNewRef(value);
+    s->put = j->gentle ? Py_XNewRef(value) : NULL;
+    s->lost = 0;
     return 0;
 }
 
 void
+hr_journal_set_gentle(struct hr_journal *j)
+{
+    j->gentle = 1;
+}
+
+static int
+is_same_key(PyObject *a, PyObject *b)
+{
+    return a == b || (PyUnicode_Check(a) && PyUnicode_Check(b) &&
+                      PyUnicode_Compare(a, b) == 0);
+}
+
+int
 hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
                 PyObject *key, PyObject **value)
 {
     for (size_t i = 0; j != NULL && i < j->count; i++) {
         struct hr_swap *s = &j->swaps[i];
-        if (s->place == place && s->owner == owner &&
-            (key == NULL || PyUnicode_Compare(key, s->key) == 0)) {
+        if (s->place == place && s->owner == owner && !s->lost &&
+            (key == NULL || is_same_key(key, s->key))) {
             *value = s->value;
-            return;
+            return 1;
         }
     }
+    return 0;
+}
+
+/* Does a swap of one change what a swap of the other does? */
+int
+hr_journal_meets(struct hr_journal *a, struct hr_journal *b)
+{
+    for (size_t i = 0; a != NULL && b != NULL && i < a->count; i++) {
+        struct hr_swap *s = &a->swaps[i];
+        for (size_t k = 0; k < b->count; k++) {
+            struct hr_swap *t = &b->swaps[k];
+            if (s->owner == t->owner && s->place == t->place &&
+                ((s->place != HR_PLACE_DICT && s->place != HR_PLACE_TYPE &&
+                  s->place != HR_PLACE_NAME) ||
+                 is_same_key(s->key, t->key))) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* A dict as it is without a committed journal: *copy is made (owned) when it
+ * is NULL and the two differ. */
+int
+hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
+                     PyObject *owner, PyObject *dict, PyObject **copy)
+{
+    for (size_t i = j->count; i-- > 0;) {
+        struct hr_swap *s = &j->swaps[i];
+        if (s->place != place || s->owner != owner || s->lost) {
+            continue;
+        }
+        if (*copy == NULL && (*copy = PyDict_Copy(dict)) == NULL) {
+            return -1;
+        }
+        PyObject *old = PyDict_GetItemWithError(*copy, s->key);
+        int status = old == NULL && PyErr_Occurred()   ? -1
+                     : s->put != NULL && old != s->put ? 0
+                     : s->value != NULL
+                         ? PyDict_SetItem(*copy, s->key, s->value)
+                     : old != NULL ? PyDict_DelItem(*copy, s->key)
+                                   : 0;
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* The dict as the journal will leave it, in a copy. */
@@ -105,12 +171,11 @@ hr_journal_update_dict(struct hr_journal *j, PyObject *dict, PyObject *copy)
     return 0;
 }
 
-/* Both are committed: `j` takes the swaps of `more`, which is left empty. */
 int
-hr_journal_append(struct hr_journal *j, struct hr_journal *more)
+hr_journal_reserve(struct hr_journal *j, size_t more)
 {
-    size_t count = j->count + more->count;
-    if (more->count == 0) {
+    size_t count = j->count + more;
+    if (count <= j->capacity) {
         return 0;
     }
     struct hr_swap *swaps = PyMem_Realloc(j->swaps, count * sizeof *swaps);
@@ -118,9 +183,23 @@ hr_journal_append(struct hr_journal *j, struct hr_journal *more)
         PyErr_NoMemory();
         return -1;
     }
-    memcpy(swaps + j->count, more->swaps, more->count * sizeof *swaps);
     j->swaps = swaps;
-    j->count = j->capacity = count;
+    j->capacity = count;
+    return 0;
+}
+
+/* Both are committed: `j` takes the swaps of `more`, which is left empty. */
+int
+hr_journal_append(struct hr_journal *j, struct hr_journal *more)
+{
+    if (more->count == 0) {
+        return 0;
+    }
+    if (hr_journal_reserve(j, more->count) < 0) {
+        return -1;
+    }
+    memcpy(j->swaps + j->count, more->swaps, more->count * sizeof *j->swaps);
+    j->count += more->count;
     more->count = 0;
     return 0;
 }
@@ -145,23 +224,15 @@ hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
     return j->swaps[i].place == place;
 }
 
-PyObject *
-hr_journal_function(struct hr_journal *j, size_t i)
+enum hr_place
+hr_journal_place(struct hr_journal *j, size_t i, PyObject **owner,
+                 PyObject **key, PyObject **value)
 {
     struct hr_swap *s = &j->swaps[i];
-    return s->key == NULL ? s->owner : s->key == Py_None ? NULL : s->key;
-}
-
-int
-hr_journal_move(struct hr_journal *j, size_t i, PyObject *owner, PyObject *key)
-{
-    struct hr_swap *s = &j->swaps[i];
-    if (hr_function_prepare(owner, s->value) < 0) {
-        return -1;
-    }
-    Py_SETREF(s->owner, Py_NewRef(owner));
-    Py_XSETREF(s->key, Py_XNewRef(key));
-    return 0;
+    *owner = s->owner;
+    *key = s->key;
+    *value = s->value;
+    return s->place;
 }
 
 int
@@ -182,12 +253,23 @@ hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
 
 /* -- The swaps ------------------------------------------------------------ */
 
+/* Of a gentle journal that is taken back: has the program set the place? */
 static int
-swap_dict(struct hr_swap *s)
+is_lost(struct hr_swap *s, PyObject *content, int back)
+{
+    s->lost |= back && s->put != NULL && content != s->put;
+    return s->lost;
+}
+
+static int
+swap_dict(struct hr_swap *s, int back)
 {
     PyObject *old = PyDict_GetItemWithError(s->owner, s->key);
     if (old == NULL && PyErr_Occurred()) {
         return -1;
+    }
+    if (is_lost(s, old, back)) {
+        return 0;
     }
     Py_XINCREF(old);
     int status = s->value != NULL ? PyDict_SetItem(s->owner, s->key, s->value)
@@ -205,12 +287,15 @@ swap_dict(struct hr_swap *s)
 }
 
 static int
-swap_type(struct hr_swap *s)
+swap_type(struct hr_swap *s, int back)
 {
     PyObject *dict = hr_compat_type_dict((PyTypeObject *)s->owner);
     PyObject *old = PyDict_GetItemWithError(dict, s->key);
     if (old == NULL && (PyErr_Occurred() || s->value == NULL)) {
         return PyErr_Occurred() ? -1 : 0;
+    }
+    if (is_lost(s, old, back)) {
+        return 0;
     }
     Py_XINCREF(old);
     if (hr_class_set(s->owner, s->key, s->value) < 0) {
@@ -252,8 +337,9 @@ swap_list(struct hr_swap *s)
     }
 }
 
+/* `back`: it is taken back. */
 static int
-swap_one(struct hr_swap *s)
+swap_one(struct hr_swap *s, int back)
 {
     PyObject **slot;
     switch (s->place) {
@@ -261,9 +347,9 @@ swap_one(struct hr_swap *s)
         hr_function_exchange(s->owner, s->value);
         return 0;
     case HR_PLACE_DICT:
-        return swap_dict(s);
+        return swap_dict(s, back);
     case HR_PLACE_TYPE:
-        return swap_type(s);
+        return swap_type(s, back);
     case HR_PLACE_BASES:
         return swap_bases(s);
     case HR_PLACE_CELL:
@@ -282,8 +368,10 @@ swap_one(struct hr_swap *s)
         Py_UNREACHABLE();
     }
     PyObject *old = *slot;
-    *slot = s->value;
-    s->value = old;
+    if (!is_lost(s, old, back)) {
+        *slot = s->value;
+        s->value = old;
+    }
     return 0;
 }
 
@@ -294,7 +382,7 @@ swap_range_back(struct hr_journal *j, size_t from, size_t to, int ascending)
     PyErr_Fetch(&type, &value, &traceback);
     for (size_t n = to - from; n-- > 0;) {
         struct hr_swap *s = &j->swaps[ascending ? to - 1 - n : from + n];
-        if (swap_one(s) < 0) {
+        if (swap_one(s, !ascending) < 0) {
             /* Taking back needs no new key and a state that was there
              * before, so this cannot be. */
             PyErr_WriteUnraisable(s->owner);
@@ -308,7 +396,7 @@ hr_journal_swap(struct hr_journal *j)
 {
     for (size_t n = 0; n < j->count; n++) {
         size_t i = j->done ? j->count - 1 - n : n;
-        if (swap_one(&j->swaps[i]) < 0) {
+        if (swap_one(&j->swaps[i], j->done) < 0) {
             if (j->done) {
                 swap_range_back(j, i + 1, j->count, 1);
             }
@@ -358,6 +446,7 @@ hr_journal_free(struct hr_state *st, struct hr_journal *j)
         else {
             Py_XDECREF(s.value);
         }
+        Py_XDECREF(s.put);
         Py_XDECREF(s.key);
         Py_DECREF(s.owner);
     }
@@ -373,6 +462,7 @@ hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg)
             Py_VISIT(j->swaps[i].owner);
             Py_VISIT(j->swaps[i].key);
             Py_VISIT(j->swaps[i].value);
+            Py_VISIT(j->swaps[i].put);
         }
     }
     return 0;

@@ -152,12 +152,11 @@ mark(struct walk *w, PyObject *o)
 
 /* Did the commit give it other code, with the new lines? */
 static int
-has_new_code(struct walk *w, PyObject *f)
+has_new_code(struct walk *w, PyObject *o, PyFunctionObject *f)
 {
     PyObject *old = NULL; /* after the swap the holder has what was */
-    hr_journal_peek(w->but, HR_PLACE_FUNCTION, f, NULL, &old);
-    return old != NULL && ((PyFunctionObject *)old)->func_code !=
-                              ((PyFunctionObject *)f)->func_code;
+    hr_journal_peek(w->but, HR_PLACE_FUNCTION, o, NULL, &old);
+    return old != NULL && ((PyFunctionObject *)old)->func_code != f->func_code;
 }
 
 static int visit(struct walk *w, PyObject *o, int depth);
@@ -165,18 +164,10 @@ static int visit(struct walk *w, PyObject *o, int depth);
 static int
 visit_function(struct walk *w, PyObject *o, int depth)
 {
-    PyFunctionObject *f = (PyFunctionObject *)o;
-    PyObject *kept = NULL;
-    hr_patch *p = hr_patch_find_exact(w->u->plan->st, o);
-    if (p != NULL) {
-        /* Replaced: it is the original underneath that moved. */
-        hr_journal_peek(p->journal, HR_PLACE_FUNCTION, o, NULL, &kept);
-        if (kept != NULL) {
-            f = (PyFunctionObject *)kept;
-        }
-    }
+    /* Replaced: it is the original underneath that moved. */
+    PyFunctionObject *f = (PyFunctionObject *)hr_plan_body(w->u->plan, o);
     PyCodeObject *code = (PyCodeObject *)f->func_code;
-    PyObject *id = PyLong_FromVoidPtr(f);
+    PyObject *id = PyLong_FromVoidPtr(o);
     int made = id == NULL ? -1 : PySet_Contains(w->u->plan->made, id);
     Py_XDECREF(id);
     if (made != 0) {
@@ -184,7 +175,7 @@ visit_function(struct walk *w, PyObject *o, int depth)
     }
     /* Nested code moves with the function that it is nested in (closure.c). */
     if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
-        !(code->co_flags & CO_NESTED) && !has_new_code(w, (PyObject *)f)) {
+        !(code->co_flags & CO_NESTED) && !has_new_code(w, o, f)) {
         int delta = get_delta(w, code->co_firstlineno);
         if (delta != 0) {
             PyObject *moved = hr_code_move((PyObject *)code, delta);
@@ -194,8 +185,7 @@ visit_function(struct walk *w, PyObject *o, int depth)
             if (holder != NULL) {
                 hr_function_set_code(holder, moved);
                 hr_function_share_dict(holder, (PyObject *)f);
-                status = hr_journal_add(w->j, HR_PLACE_FUNCTION, (PyObject *)f,
-                                        kept != NULL ? o : NULL, holder);
+                status = hr_plan_function(w->u->plan, w->j, o, holder);
             }
             Py_XDECREF(moved);
             Py_XDECREF(holder);
@@ -218,9 +208,8 @@ visit_function(struct walk *w, PyObject *o, int depth)
 }
 
 static int
-visit_class(struct walk *w, PyObject *type, int depth)
+visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
 {
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
     PyObject *home = PyDict_GetItemString(dict, "__module__");
     if (home == NULL || !PyUnicode_Check(home) ||
         PyUnicode_Compare(home, w->u->name) != 0) {
@@ -258,6 +247,16 @@ visit_class(struct walk *w, PyObject *type, int depth)
         }
     }
     Py_XDECREF(items);
+    return status;
+}
+
+static int
+visit_class(struct walk *w, PyObject *type, int depth)
+{
+    PyObject *dict =
+        hr_layer_dict(w->u->plan->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type);
+    int status = dict == NULL ? -1 : visit_members(w, type, dict, depth);
+    Py_XDECREF(dict);
     return status;
 }
 
@@ -337,12 +336,13 @@ visit(struct walk *w, PyObject *o, int depth)
 
 /* Has the journal gained a function of which nested code is alive? */
 static int
-has_live_nests(struct hr_journal *j, size_t from)
+has_live_nests(struct hr_state *st, struct hr_journal *j, size_t from)
 {
     PyObject *f, *holder;
     for (size_t i = from; i < hr_journal_count(j); i++) {
         if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &f, &holder) &&
-            hr_nest_is_alive(((PyFunctionObject *)f)->func_code)) {
+            hr_nest_is_alive(
+                ((PyFunctionObject *)hr_layer_body(st, f))->func_code)) {
             return 1;
         }
     }
@@ -355,7 +355,10 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
     struct hr_unit *u = lines->u;
     if (lines->items == NULL) {
         lines->seen = PySet_New(NULL);
-        lines->items = lines->seen ? PyDict_Items(u->dict) : NULL;
+        PyObject *dict = hr_layer_dict(u->plan->st, HR_LAYER_SOURCES,
+                                       HR_PLACE_DICT, u->dict);
+        lines->items = lines->seen && dict ? PyDict_Items(dict) : NULL;
+        Py_XDECREF(dict);
         if (lines->items == NULL) {
             return -1;
         }
@@ -374,7 +377,7 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
             return -1;
         }
         /* The heap is searched for closures: once, not for each slice. */
-        whole = whole || has_live_nests(j, before);
+        whole = whole || has_live_nests(u->plan->st, j, before);
         if (!whole && hr_journal_count(j) >= HR_LINES_SLICE) {
             return 1;
         }

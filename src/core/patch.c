@@ -83,18 +83,6 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
     return NULL;
 }
 
-hr_patch *
-hr_patch_find_exact(struct hr_state *st, PyObject *func)
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
-        hr_patch *p = (hr_patch *)PyList_GET_ITEM(st->patches, i);
-        if (p->before == func) {
-            return p;
-        }
-    }
-    return NULL;
-}
-
 struct hr_run *
 hr_patch_run(struct hr_state *st)
 {
@@ -118,7 +106,14 @@ list_patch(struct hr_state *st, hr_patch *p, int active)
         return 0;
     }
     if (active) {
-        if (PyList_Append(st->patches, (PyObject *)p) < 0) {
+        /* In the order of their layers: it may come back. */
+        Py_ssize_t i = PyList_GET_SIZE(st->patches);
+        while (i > 0 &&
+               ((hr_patch *)PyList_GET_ITEM(st->patches, i - 1))->layer >
+                   p->layer) {
+            i--;
+        }
+        if (PyList_Insert(st->patches, i, (PyObject *)p) < 0) {
             return -1;
         }
     }
@@ -135,26 +130,6 @@ list_patch(struct hr_state *st, hr_patch *p, int active)
         }
     }
     p->active = active;
-    return 0;
-}
-
-/* Take `old` back and put `new` in force; either may be NULL. */
-static int
-exchange_journals(struct hr_journal *old, struct hr_journal *new)
-{
-    if (old != NULL && hr_journal_swap(old) < 0) {
-        return -1;
-    }
-    if (new != NULL && hr_journal_swap(new) < 0) {
-        /* A swap takes a pending exception for its own. */
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        if (old != NULL && hr_journal_swap(old) < 0) {
-            PyErr_WriteUnraisable(NULL);
-        }
-        PyErr_Restore(type, value, traceback);
-        return -1;
-    }
     return 0;
 }
 
@@ -207,7 +182,7 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
         hr_journal_free(st, j);
         return -1;
     }
-    if (exchange_journals(p->journal, j) < 0) {
+    if (hr_layer_exchange(st, p->layer, p->journal, j) < 0) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         if (list_patch(st, p, was_active) < 0) {
@@ -241,51 +216,6 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
     }
     hr_retire_sweep(st, 0);
     return 0;
-}
-
-static int
-retarget_one(struct hr_state *st, struct hr_journal *j, size_t i)
-{
-    PyObject *owner, *value, *other, *kept = NULL;
-    PyObject *f = hr_journal_function(j, i); /* borrowed, NULL: a copy */
-    if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value) ||
-        f == NULL) {
-        return 0;
-    }
-    hr_patch *patch = hr_patch_find_exact(st, f);
-    if (patch != NULL) {
-        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &kept);
-    }
-    int copied = i + 1 < hr_journal_count(j) &&
-                 hr_journal_get(j, i + 1, HR_PLACE_FUNCTION, &other, &other) &&
-                 hr_journal_function(j, i + 1) == NULL;
-    int status = 0;
-    if (owner != (kept ? kept : f)) {
-        f = Py_NewRef(f); /* the journal's may go */
-        status = hr_journal_move(j, i, kept ? kept : f, kept ? f : NULL);
-        Py_DECREF(f);
-    }
-    if (status == 0 && kept != NULL && copied) {
-        status = hr_journal_move(j, i + 1, patch->original, Py_None);
-    }
-    else if (status == 0 && kept != NULL) {
-        PyObject *copy = hr_function_clone(value, NULL, NULL);
-        status = copy == NULL ? -1
-                              : hr_journal_add(j, HR_PLACE_FUNCTION,
-                                               patch->original, Py_None, copy);
-        Py_XDECREF(copy);
-    }
-    return status;
-}
-
-int
-hr_patch_retarget(struct hr_state *st, struct hr_journal *j)
-{
-    int status = 0;
-    for (size_t i = 0, n = hr_journal_count(j); status == 0 && i < n; i++) {
-        status = retarget_one(st, j, i);
-    }
-    return status;
 }
 
 int
@@ -327,7 +257,7 @@ roll_back_action(struct hr_state *st, struct hr_action *a)
         return 0; /* something later is in force, and stays */
     }
     if (list_patch(st, p, a->was_active) < 0 ||
-        exchange_journals(made, a->old) < 0) {
+        hr_layer_exchange(st, p->layer, made, a->old) < 0) {
         return -1;
     }
     p->journal = a->old;

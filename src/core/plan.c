@@ -57,39 +57,18 @@ hr_plan_add_edit(struct hr_unit *u, const char *kind, PyObject *prefix,
 PyObject *
 hr_plan_body(struct hr_plan *p, PyObject *f)
 {
-    hr_patch *patch = hr_patch_find_exact(p->st, f);
-    PyObject *body = f;
-    if (patch != NULL) {
-        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &body);
-    }
-    return body;
+    return hr_layer_body(p->st, f);
 }
 
 int
 hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
                  PyObject *new)
 {
-    hr_patch *patch = hr_patch_find_exact(p->st, f);
-    PyObject *kept = NULL;
-    if (patch != NULL) {
-        hr_journal_peek(patch->journal, HR_PLACE_FUNCTION, f, NULL, &kept);
+    PyObject *body = hr_layer_body(p->st, f);
+    if (body != f && hr_function_prepare(body, new) < 0) {
+        return -1;
     }
-    if (kept == NULL) {
-        return hr_journal_add(j, HR_PLACE_FUNCTION, f, NULL, new);
-    }
-    /* Replaced: the edit goes to the original underneath, in both places
-     * where its body is. */
-    PyObject *second = hr_function_clone(new, NULL, NULL);
-    int status = second == NULL ? -1 : 0;
-    if (status == 0) {
-        status = hr_journal_add(j, HR_PLACE_FUNCTION, kept, f, new);
-    }
-    if (status == 0) {
-        status = hr_journal_add(j, HR_PLACE_FUNCTION, patch->original, Py_None,
-                                second);
-    }
-    Py_XDECREF(second);
-    return status;
+    return hr_journal_add(j, HR_PLACE_FUNCTION, f, NULL, new);
 }
 
 /* A batch of hundreds of files takes long to plan, and nothing of it can be
@@ -320,7 +299,7 @@ again:
     }
     if (status == 0) {
         r->planned_ns = hr_clock_ns(CLOCK_MONOTONIC);
-        status = hr_journal_swap(p.j);
+        status = hr_layer_swap_sources(st, p.j);
     }
     r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);
     r->wall = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;

@@ -93,6 +93,7 @@ new_patch(struct hr_request *r, PyObject *original)
     p->before = Py_NewRef(r->before);
     p->original = Py_NewRef(original);
     p->by_owner = r->by_owner;
+    p->layer = ++r->st->next_layer;
     PyObject_GC_Track(p);
     return p;
 }
@@ -104,7 +105,8 @@ hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
     if (check_arguments(owner, before, after) < 0) {
         return NULL;
     }
-    struct hr_request r = {.st = st, .owner = owner, .after = after};
+    struct hr_request r = {
+        .st = st, .owner = owner, .after = after, .layer = HR_LAYER_TOP};
     PyObject *original = NULL, *file = NULL;
     hr_patch *p = NULL;
     long line;
@@ -119,6 +121,7 @@ hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
         r.name = Py_NewRef(r.patch->name);
         r.owner = r.patch->owner;
         r.force = r.patch->journal;
+        r.layer = r.patch->layer;
         original = Py_NewRef(r.patch->original);
     }
     else {

@@ -154,7 +154,7 @@ plan_class(struct hr_request *r, struct hr_journal *j, PyObject **original)
     }
     return *original == NULL ? -1
                              : hr_class_plan(r->st, j, r->before, r->after,
-                                             *original, r->force);
+                                             *original, r->layer);
 }
 
 /* An attribute of a class that is not a function of its own. */
@@ -165,7 +165,7 @@ plan_class_attribute(struct hr_request *r, struct hr_journal *j,
     PyObject *value = Py_NewRef(r->after);
     PyObject *dict = hr_compat_type_dict((PyTypeObject *)r->owner);
     PyObject *old = PyDict_GetItemWithError(dict, r->name);
-    hr_journal_peek(r->force, HR_PLACE_TYPE, r->owner, r->name, &old);
+    hr_layer_peek(r->st, r->layer, HR_PLACE_TYPE, r->owner, r->name, &old);
     PyObject *raw = old != NULL ? old : r->raw; /* its own, or inherited */
     r->by_owner = 1;
     if (PyFunction_Check(r->after)) {

@@ -192,8 +192,7 @@ static int
 undo_one(struct hr_state *st, hr_revision *r)
 {
     if (r->journal != NULL) {
-        if (hr_patch_retarget(st, r->journal) < 0 ||
-            hr_journal_swap(r->journal) < 0) {
+        if (hr_layer_swap_sources(st, r->journal) < 0) {
             return -1;
         }
         hr_journal_notify(r->journal);

@@ -44,6 +44,7 @@ hr_unit_clear(struct hr_unit *u)
 {
     Py_XDECREF(u->module);
     Py_XDECREF(u->dict);
+    Py_XDECREF(u->live);
     Py_XDECREF(u->name);
     Py_XDECREF(u->filename);
     Py_XDECREF(u->shadow);
@@ -119,11 +120,24 @@ is_plain(struct hr_scope *s)
     return 1;
 }
 
+/* What the module's names hold beneath all replacements. */
+static int
+look_beneath(struct hr_unit *u)
+{
+    Py_XSETREF(u->live, hr_layer_dict(u->plan->st, HR_LAYER_SOURCES,
+                                      HR_PLACE_DICT, u->dict));
+    return u->live == NULL ? -1 : 0;
+}
+
 int
 hr_unit_plan(struct hr_unit *u)
 {
-    struct hr_scope s = {.u = u, .live = u->dict};
+    struct hr_scope s = {.u = u};
     int status;
+    if (look_beneath(u) < 0) {
+        return -1;
+    }
+    s.live = u->live;
     s.old_text = u->source->text;
     s.old = &u->source->blocks;
     s.new = u->blocks;
@@ -156,7 +170,7 @@ hr_unit_plan(struct hr_unit *u)
         const struct hr_block *old_block = hr_scope_old_block(&s, name);
         PyObject *value = Py_NewRef(new);
         status =
-            hr_merge_value(&s, name, PyDict_GetItemWithError(u->dict, name),
+            hr_merge_value(&s, name, PyDict_GetItemWithError(u->live, name),
                            &value, old_block);
         if (status == 0 && value != new) {
             status = PyDict_SetItem(u->shadow, name, value);
@@ -174,8 +188,11 @@ hr_unit_plan_values(struct hr_unit *u)
     struct hr_plan *p = u->plan;
     PyObject *name, *new;
     Py_ssize_t pos = 0;
+    if (look_beneath(u) < 0) {
+        return -1;
+    }
     while (PyDict_Next(u->shadow, &pos, &name, &new)) {
-        PyObject *live = PyDict_GetItemWithError(u->dict, name);
+        PyObject *live = PyDict_GetItemWithError(u->live, name);
         if (PyUnicode_CompareWithASCIIString(name, "__annotations__") == 0 &&
             live != NULL && PyObject_RichCompareBool(new, live, Py_EQ) == 1) {
             continue; /* the copy that was written to has not changed */
@@ -206,7 +223,7 @@ hr_unit_plan_values(struct hr_unit *u)
     }
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(gone); i++) {
         PyObject *key = PyList_GET_ITEM(gone, i);
-        PyObject *live = PyDict_GetItemWithError(u->dict, key);
+        PyObject *live = PyDict_GetItemWithError(u->live, key);
         if (live == NULL || PyDict_GetItemWithError(u->shadow, key) != NULL) {
             continue;
         }
