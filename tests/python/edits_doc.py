@@ -95,6 +95,7 @@ each is live
 as new ones
 lines only
 as their parts
+stays replaced; `restore()` shows the edit
 """
 
 

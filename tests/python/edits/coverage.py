@@ -172,4 +172,5 @@ CLASSES = [
         4,
         ["same_text_*", "edit_while_*", "class_edits_mixed_*", "two_modules_*"],
     ),
+    ("edits of what is replaced", 20, ["replaced_*"]),
 ]
