@@ -94,8 +94,11 @@ plan_names(struct hr_scope *s)
                          ? 0
                          : call_set_name(value, s->type, name);
             if (status == 0) {
-                status = hr_class_plan_attribute(p->st, p->j, s->type, name,
-                                                 old, value);
+                status = hr_merge_is_new(s, old, value)
+                             ? hr_class_plan_attribute(p->st, p->j, s->type,
+                                                       name, old, value)
+                             : hr_journal_add(p->j, HR_PLACE_TYPE, s->type,
+                                              name, value);
             }
         }
         Py_DECREF(value);
@@ -286,7 +289,7 @@ hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor)
             hr_class_plan(p->st, p->j, type, donor, type, HR_LAYER_SOURCES);
     }
     if (status == 0) {
-        status = hr_evaluate_substitute(p, donor, type);
+        status = hr_substitute_add(p, donor, type);
     }
     return status < 0 ? -1 : PyList_Append(p->classes, type);
 }

@@ -303,7 +303,7 @@ int
 hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
 {
     struct hr_nests n = {.st = u->plan->st};
-    PyObject *gc = NULL, *all = NULL;
+    PyObject *all = NULL;
     int status = hr_code_is_same_but_constants(old, new);
     if (status == 1) {
         status = pair_constants(&n, old, new);
@@ -312,8 +312,7 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
         status = 0;
     }
     if (status == 1) {
-        gc = PyImport_ImportModule("gc");
-        all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+        all = hr_made_all_objects(u->plan);
         status = all == NULL ? -1 : 1;
     }
     for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(all); i++) {
@@ -360,6 +359,5 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
     }
     hr_nest_clear(&n);
     Py_XDECREF(all);
-    Py_XDECREF(gc);
     return status;
 }

@@ -184,13 +184,17 @@ struct hr_plan {
     size_t file_count;
     struct hr_unit *units;
     size_t unit_count;
-    struct hr_pair *pairs; /* owned: what stands for what */
-    size_t pair_count;
-    PyObject *caches;  /* owned: list, see hr_revision_clear() */
-    PyObject *made;    /* owned: ids of functions made while evaluating */
-    PyObject *classes; /* owned: classes that change */
-    PyObject *partial; /* owned: list of (code, sentence) */
-    int gc_was_enabled, gc_paused, refused;
+    struct hr_pair *pairs; /* owned: see substitute.c */
+    uint32_t *pair_table;  /* owned */
+    size_t pair_count, pair_slots;
+    PyObject *caches;    /* owned: list, see hr_revision_clear() */
+    PyObject *made;      /* owned, or NULL: see made.c */
+    PyObject *made_ids;  /* owned, or NULL: likewise */
+    PyObject *moved;     /* owned: ids of the functions among the next */
+    PyObject *followers; /* owned, or NULL: what is on a shadow until then */
+    PyObject *classes;   /* owned: classes that change */
+    PyObject *partial;   /* owned: list of (code, sentence) */
+    int evaluating, gc_was_enabled, refused;
     int whole;        /* nobody else shall run: it is planned again */
     int hooked;       /* the hooks have agreed to it already */
     long commit;      /* of replace(), when the plan was begun */
@@ -295,7 +299,6 @@ uint64_t hr_name_hash_of(const char *text, const struct hr_block *b);
 /* -- evaluate.c: running changed statements unseen ---------------------------
  */
 
-int hr_evaluate_begin(struct hr_plan *p);
 /* Make the shadow of a module's globals, if it has none. */
 int hr_evaluate_shadow(struct hr_unit *u);
 /* Run code in a namespace; `ns` NULL: the module's shadow. */
@@ -303,15 +306,53 @@ int hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns);
 /* What was computed only to see whether it can be has failed: 0, and the
  * exception is cleared; -1 when it is one that ends the whole plan. */
 int hr_evaluate_forgive(struct hr_plan *p);
-/* Move what was made in shadows to the real modules, substitute. */
+/* All has run: substitute, and note what is to move to the real modules. */
 int hr_evaluate_end(struct hr_plan *p);
-void hr_evaluate_abandon(struct hr_plan *p);
+/* Put the journal in force, and with it what was made on its modules. */
+int hr_evaluate_commit(struct hr_plan *p);
+/* The unit whose shadow this is, or NULL. */
+struct hr_unit *hr_evaluate_unit(struct hr_plan *p, PyObject *globals);
+
+/* -- made.c: what was made while evaluating ----------------------------------
+ */
+
+#define HR_EVALUATING_FROZEN 1
+#define HR_EVALUATING_PAUSED 2
+
+int hr_made_begin(struct hr_plan *p);
+void hr_made_end(struct hr_plan *p);
+void hr_made_after_fork(struct hr_state *st);
+/* A new list: all that the collector knows and that is new. */
+PyObject *hr_made_list(struct hr_plan *p);
+/* A new list of all objects: gc.get_objects() at any time. */
+PyObject *hr_made_all_objects(struct hr_plan *p);
+/* Is this function or class new?  Only that may lend its content. */
+int hr_made_has(struct hr_plan *p, PyObject *o);
+/* Something has run. */
+void hr_made_more(struct hr_plan *p);
+
+/* -- begun.c: threads and generators that run on a shadow --------------------
+ */
+
+/* Can it be suspended? */
+int hr_begun_is(PyObject *o);
+/* After the swap: to the modules' dicts. */
+void hr_begun_redirect(struct hr_plan *p);
+
+/* -- substitute.c: new objects that stand for old ones -----------------------
+ */
+
 /* Everything that now holds `new` shall hold `kept`. */
-int hr_evaluate_substitute(struct hr_plan *p, PyObject *new, PyObject *kept);
+int hr_substitute_add(struct hr_plan *p, PyObject *new, PyObject *kept);
 /* What stands for a new object, or NULL.  Borrowed. */
-PyObject *hr_evaluate_kept(struct hr_plan *p, PyObject *o);
-/* After the commit: also in containers that are not new (registries). */
-int hr_evaluate_substitute_leaked(struct hr_plan *p);
+PyObject *hr_substitute_kept(struct hr_plan *p, PyObject *o);
+int hr_substitute_dict(struct hr_plan *p, PyObject *dict);
+int hr_substitute_in(struct hr_plan *p, PyObject *o);
+/* In all that was made; before the commit. */
+int hr_substitute_in_all(struct hr_plan *p, PyObject *made);
+/* After the commit: also in what is not new (registries). */
+int hr_substitute_leaked(struct hr_plan *p);
+void hr_substitute_clear(struct hr_plan *p);
 
 /* -- closure.c: functions alive that were made from nested code --------------
  */

@@ -49,6 +49,7 @@ struct hr_state {
     long next_revision, next_run, next_commit, next_layer;
     int fork_locked;
     unsigned long planning;   /* the thread that makes a plan; 0: none does */
+    int frozen;               /* see made.c */
     struct hr_engine *engine; /* owned, or NULL while not started */
     /* Followed files, see text.c. */
     struct hr_source *sources;       /* owned: list */
@@ -173,6 +174,8 @@ int hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor);
 PyTypeObject *hr_layout_static_base(PyTypeObject *type);
 /* type.__bases__ = bases, where the layouts allow it. */
 int hr_layout_set_bases(PyObject *type, PyObject *bases);
+/* o.__class__ = type, likewise; none of the program's code runs. */
+int hr_layout_set_class(PyObject *o, PyObject *type);
 
 /* -- transfer.c: values that move from one class to another --------------- */
 

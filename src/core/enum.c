@@ -71,11 +71,7 @@ adopt_member(PyObject *member, PyObject *type)
         status = PyDict_SetItemString(dict, "__objclass__", type);
     }
     Py_XDECREF(dict);
-    PyTypeObject *old = Py_TYPE(member);
-    Py_INCREF(type);
-    Py_SET_TYPE(member, (PyTypeObject *)type);
-    Py_DECREF(old);
-    return status;
+    return status < 0 ? -1 : hr_layout_set_class(member, type);
 }
 
 /* In a dict of the donor: its members replaced by those that stay. */
@@ -85,7 +81,7 @@ map_values(struct hr_plan *p, PyObject *dict)
     PyObject *key, *value;
     Py_ssize_t pos = 0;
     while (dict != NULL && PyDict_Next(dict, &pos, &key, &value)) {
-        PyObject *kept = hr_evaluate_kept(p, value);
+        PyObject *kept = hr_substitute_kept(p, value);
         if (kept != NULL && PyDict_SetItem(dict, key, kept) < 0) {
             return -1;
         }
@@ -110,7 +106,7 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
         PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
         PyObject *new = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
         PyObject *old = PyDict_GetItemWithError(old_map, name);
-        if (hr_evaluate_kept(p, new) != NULL ||
+        if (hr_substitute_kept(p, new) != NULL ||
             Py_TYPE(new) == Py_TYPE(type)) {
             continue; /* an alias */
         }
@@ -121,7 +117,7 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
         else if (same) {
             status = plan_state(p, old, new, type);
             if (status == 0) {
-                status = hr_evaluate_substitute(p, new, old);
+                status = hr_substitute_add(p, new, old);
             }
         }
         else {
@@ -144,7 +140,7 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
              i++) {
             PyObject *name = PyList_GET_ITEM(names, i);
             PyObject *kept =
-                hr_evaluate_kept(p, PyDict_GetItemWithError(dict, name));
+                hr_substitute_kept(p, PyDict_GetItemWithError(dict, name));
             if (kept != NULL) {
                 status = PyDict_SetItem(dict, name, kept);
             }

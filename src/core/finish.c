@@ -95,7 +95,7 @@ hr_finish_batch(struct hr_plan *p)
     hr_revision_clear(p->st, p->caches);
     /* Caches: what they have is wrong again when it is undone. */
     Py_XSETREF(r->caches, Py_NewRef(p->caches));
-    if (hr_evaluate_substitute_leaked(p) < 0) {
+    if (hr_substitute_leaked(p) < 0) {
         PyErr_Clear();
     }
     hr_hook_migrate(p);

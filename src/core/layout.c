@@ -156,3 +156,17 @@ hr_layout_set_bases(PyObject *o, PyObject *bases)
     Py_DECREF(old);
     return 0;
 }
+
+/* Its attributes may lie where its old class says: the slot of `object` knows
+ * how to take them along. */
+int
+hr_layout_set_class(PyObject *o, PyObject *type)
+{
+    PyObject *descriptor = PyDict_GetItemString(
+        hr_compat_type_dict(&PyBaseObject_Type), "__class__");
+    if (descriptor == NULL) {
+        PyErr_SetString(PyExc_SystemError, "object has no __class__");
+        return -1;
+    }
+    return Py_TYPE(descriptor)->tp_descr_set(descriptor, o, type);
+}

@@ -168,7 +168,7 @@ visit_function(struct walk *w, PyObject *o, int depth)
     PyFunctionObject *f = (PyFunctionObject *)hr_plan_body(w->u->plan, o);
     PyCodeObject *code = (PyCodeObject *)f->func_code;
     PyObject *id = PyLong_FromVoidPtr(o);
-    int made = id == NULL ? -1 : PySet_Contains(w->u->plan->made, id);
+    int made = id == NULL ? -1 : PySet_Contains(w->u->plan->moved, id);
     Py_XDECREF(id);
     if (made != 0) {
         return made < 0 ? -1 : 0; /* it has its lines, and what it wraps */

@@ -2,7 +2,9 @@
  *
  * Functions and classes that are there keep their identity and take the
  * content of the new ones; so do lambdas and functions in a list, tuple or
- * dict of the same shape.  Everything else is taken as it is.
+ * dict of the same shape.  Everything else is taken as it is.  Only what has
+ * just been made lends its content: a name may as well hold a function that is
+ * there under another name, and goes on there.
  *
  * For plan.c and classdef.c, when all has run.
  */
@@ -51,6 +53,19 @@ follow_name(struct hr_plan *p, PyObject *old, PyObject *new)
     return status;
 }
 
+/* Was it made by the block and its decorators, whatever these returned? */
+static int
+is_result_of(struct hr_scope *s, PyObject *o, const struct hr_block *b)
+{
+    if (b->kind == HR_BLOCK_DEF || is_made_by(s, o, b)) {
+        return 1;
+    }
+    PyObject *dict = PyFunction_Check(o) ? HR_AS_FUNCTION(o)->func_dict : NULL;
+    PyObject *inner = dict ? PyDict_GetItemString(dict, "__wrapped__") : NULL;
+    return inner != NULL && is_made_by(s, inner, b);
+}
+
+/* The new function's content goes to the old one, which takes its place. */
 static int
 merge_function(struct hr_scope *s, PyObject *old, PyObject **value)
 {
@@ -61,12 +76,37 @@ merge_function(struct hr_scope *s, PyObject *old, PyObject **value)
         status = follow_name(p, old, *value);
     }
     if (status == 0) {
-        status = hr_evaluate_substitute(p, *value, old);
+        status = hr_substitute_add(p, *value, old);
     }
     Py_XDECREF(holder);
     if (status == 0) {
         Py_SETREF(*value, Py_NewRef(old));
     }
+    return status;
+}
+
+/* A function that has just been made, and takes nobody's place yet? */
+static int
+is_new(struct hr_scope *s, PyObject *o)
+{
+    struct hr_plan *p = s->u->plan;
+    int made = PyFunction_Check(o) && hr_substitute_kept(p, o) == NULL
+                   ? hr_made_has(p, o)
+                   : 0;
+    if (made < 0) {
+        PyErr_Clear(); /* then it stays what it is */
+    }
+    return made > 0;
+}
+
+/* Whoever holds the old function calls what took its place. */
+static int
+call_instead(struct hr_scope *s, PyObject *old, PyObject *value)
+{
+    struct hr_plan *p = s->u->plan;
+    PyObject *holder = hr_trampoline_new(p->st, value);
+    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    Py_XDECREF(holder);
     return status;
 }
 
@@ -84,7 +124,7 @@ merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
         Py_ssize_t pos = 0;
         while (status == 0 && PyDict_Next(new, &pos, &key, &a)) {
             PyObject *was = PyDict_GetItemWithError(old, key);
-            if (was != NULL && is_made_by(s, was, b) && PyFunction_Check(a)) {
+            if (was != NULL && is_made_by(s, was, b) && is_new(s, a)) {
                 Py_INCREF(a);
                 status = merge_function(s, was, &a);
                 if (status == 0) {
@@ -102,7 +142,7 @@ merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
         Py_ssize_t n = PySequence_Fast_GET_SIZE(new);
         for (Py_ssize_t i = 0;
              status == 0 && i < n && i < PySequence_Fast_GET_SIZE(old); i++) {
-            if (is_made_by(s, was[i], b) && PyFunction_Check(now[i])) {
+            if (is_made_by(s, was[i], b) && is_new(s, now[i])) {
                 status = merge_function(s, was[i], &now[i]);
             }
         }
@@ -115,7 +155,7 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                PyObject **value, const struct hr_block *b)
 {
     struct hr_plan *p = s->u->plan;
-    PyObject *kept = hr_evaluate_kept(p, *value);
+    PyObject *kept = hr_substitute_kept(p, *value);
     if (kept != NULL) {
         Py_SETREF(*value, Py_NewRef(kept));
         return 0;
@@ -123,26 +163,14 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
     if (old == NULL || old == *value || b == NULL) {
         return 0;
     }
-    int defines = b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_COMPOUND;
-    if (PyFunction_Check(old) && (defines || is_made_by(s, old, b)) &&
+    if (PyFunction_Check(old) && is_result_of(s, old, b) &&
         !hr_journal_has(p->j, HR_PLACE_FUNCTION, old)) {
-        if (PyFunction_Check(*value)) {
-            PyFunctionObject *f = (PyFunctionObject *)*value;
-            if (f->func_globals == s->u->shadow ||
-                f->func_globals == s->u->dict || b->kind == HR_BLOCK_DEF) {
-                return merge_function(s, old, value);
-            }
-            return 0;
+        if (is_new(s, *value)) {
+            return merge_function(s, old, value);
         }
-        if (PyCallable_Check(*value)) {
-            /* Whoever holds the function calls what took its place. */
-            PyObject *holder = hr_trampoline_new(p->st, *value);
-            int status =
-                holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
-            Py_XDECREF(holder);
-            return status;
-        }
-        return 0;
+        return PyCallable_Check(*value) && is_made_by(s, old, b)
+                   ? call_instead(s, old, *value)
+                   : 0;
     }
     if (hr_class_is_open(old) && hr_class_is_open(*value)) {
         PyObject *module = PyObject_GetAttrString(old, "__module__");
@@ -150,9 +178,10 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                   PyUnicode_Compare(module, s->u->name) == 0;
         Py_XDECREF(module);
         PyErr_Clear();
-        if (own && PyUnicode_Compare(
-                       ((PyHeapTypeObject *)old)->ht_qualname,
-                       ((PyHeapTypeObject *)*value)->ht_qualname) == 0) {
+        if (own && hr_made_has(p, *value) == 1 &&
+            PyUnicode_Compare(((PyHeapTypeObject *)old)->ht_qualname,
+                              ((PyHeapTypeObject *)*value)->ht_qualname) ==
+                0) {
             if (hr_classdef_merge(s, old, *value) < 0) {
                 return -1;
             }
@@ -162,4 +191,32 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
     }
     (void)name;
     return merge_container(s, old, *value, b);
+}
+
+/* A static or class method or a property is made of functions: each has to be
+ * new, or the same as before. */
+int
+hr_merge_is_new(struct hr_scope *s, PyObject *old, PyObject *value)
+{
+    static const char *const one[] = {"__func__", NULL};
+    static const char *const three[] = {"fget", "fset", "fdel", NULL};
+    const char *const *parts = Py_TYPE(value) == &PyProperty_Type ? three
+                               : Py_TYPE(value) == &PyStaticMethod_Type ||
+                                       Py_TYPE(value) == &PyClassMethod_Type
+                                   ? one
+                                   : NULL;
+    if (old == NULL || Py_TYPE(old) != Py_TYPE(value) || parts == NULL) {
+        return is_new(s, value);
+    }
+    int new = 1;
+    for (int i = 0; new &&parts[i] != NULL; i++) {
+        PyObject *was = PyObject_GetAttrString(old, parts[i]);
+        PyObject *is = PyObject_GetAttrString(value, parts[i]);
+        new = was != NULL &&is != NULL &&
+              (was == is || !PyFunction_Check(is) || is_new(s, is));
+        Py_XDECREF(was);
+        Py_XDECREF(is);
+    }
+    PyErr_Clear();
+    return new;
 }

@@ -73,7 +73,7 @@ hr_plan_function(struct hr_plan *p, struct hr_journal *j, PyObject *f,
 
 /* A batch of hundreds of files takes long to plan, and nothing of it can be
  * seen before the commit: so others run in between.  Not while statements are
- * evaluated, as what they make is found by the collector being off. */
+ * evaluated, as whatever is made meanwhile counts as theirs. */
 void
 hr_plan_let_others_run(struct hr_plan *p)
 {
@@ -81,7 +81,7 @@ hr_plan_let_others_run(struct hr_plan *p)
     if (p->slice_ns == 0) {
         p->slice_ns = now;
     }
-    if (!p->whole && !p->gc_paused && now - p->slice_ns > SLICE_NS) {
+    if (!p->whole && !p->evaluating && now - p->slice_ns > SLICE_NS) {
         hr_gil_pause();
         p->slice_ns = hr_clock_ns(CLOCK_MONOTONIC);
     }
@@ -243,17 +243,14 @@ clear_plan(struct hr_plan *p)
         Py_XDECREF(p->files[i].shown);
         Py_XDECREF(p->files[i].path);
     }
-    for (size_t i = 0; i < p->pair_count; i++) {
-        Py_DECREF(p->pairs[i].new);
-        Py_DECREF(p->pairs[i].kept);
-    }
-    PyMem_Free(p->pairs);
+    hr_substitute_clear(p);
     PyMem_Free(p->units);
     PyMem_Free(p->files);
     hr_journal_free(p->st, p->j);
     Py_XDECREF(p->caches);
     Py_XDECREF(p->classes);
-    Py_XDECREF(p->made);
+    Py_XDECREF(p->followers);
+    Py_XDECREF(p->moved);
     Py_XDECREF(p->partial);
 }
 
@@ -272,11 +269,11 @@ again:
     p.file_count = count;
     p.caches = PyList_New(0);
     p.classes = PyList_New(0);
-    p.made = PySet_New(NULL);
     p.partial = PyList_New(0);
+    p.moved = PySet_New(NULL);
     p.j = hr_journal_new();
     if (p.files == NULL || p.caches == NULL || p.classes == NULL ||
-        p.made == NULL || p.partial == NULL || p.j == NULL) {
+        p.partial == NULL || p.moved == NULL || p.j == NULL) {
         PyErr_NoMemory();
         p.file_count = p.files == NULL ? 0 : count;
         goto done;
@@ -284,7 +281,7 @@ again:
     st->planning = PyThread_get_thread_ident();
     status = make_plan(&p, changes, count, &at);
     st->planning = 0;
-    hr_evaluate_abandon(&p);
+    hr_made_end(&p);
     if (status == 1) {
         /* Rare enough to plan it all again, now in one go. */
         int whole = p.whole + 1, hooked = p.hooked;
@@ -299,7 +296,7 @@ again:
     }
     if (status == 0) {
         r->planned_ns = hr_clock_ns(CLOCK_MONOTONIC);
-        status = hr_layer_swap_sources(st, p.j);
+        status = hr_evaluate_commit(&p);
     }
     r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);
     r->wall = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;

@@ -379,6 +379,7 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
     st->fork_locked = 0;
     if (st->planning != PyThread_get_thread_ident()) {
         st->planning = 0;
+        hr_made_after_fork(st);
     }
     hr_gil_after_fork();
     hr_text_init(st);

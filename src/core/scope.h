@@ -119,6 +119,10 @@ int hr_remove_annotation(struct hr_scope *s, const struct hr_block *old);
 int hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                    PyObject **value, const struct hr_block *old_block);
 
+/* Has it, or have all its functions, just been made?  Only then may they be
+ * exchanged with those that are there. */
+int hr_merge_is_new(struct hr_scope *s, PyObject *old, PyObject *value);
+
 /* -- classdef.c: a changed class statement -------------------------------- */
 
 /* `old` is NULL for a new one. */

@@ -185,8 +185,7 @@ search_value(struct search *w, PyObject *o, int depth)
 static PyObject *
 search_heap(struct search *w)
 {
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
+    PyObject *all = hr_made_all_objects(w->s->u->plan);
     PyObject *found = NULL;
     for (Py_ssize_t i = 0;
          found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
@@ -198,7 +197,6 @@ search_heap(struct search *w)
         }
     }
     Py_XDECREF(all);
-    Py_XDECREF(gc);
     PyErr_Clear();
     return found;
 }

@@ -82,6 +82,9 @@ added, deleted; who holds a deleted one keeps it
 each name keeps what it stands for
 the name gets the new object, copies follow
 as any statement
+the name gets it, as it is; who holds what was there calls it
+belongs to the module, not to the copy that statements run on
+go on with the module's own names
 what runs ends as it began
 refused; nothing happens
 refused; nothing happens
