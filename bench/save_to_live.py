@@ -47,9 +47,9 @@ def host(link, *modules):
             hot_reload.sync()
             r = hot_reload.revisions()[-1]
             stamps = [
-                getattr(r, stage, None)
+                getattr(r, stage)
                 for stage in ("saved_ns", "ready_ns", "gil_ns", "split_ns",
-                              "plan_ns", "live_ns", "compile_ns")
+                              "planned_ns", "live_ns", "compile_ns")
             ]
             link.send([r.ok and calls[which]() == value, *stamps])
 
@@ -80,18 +80,15 @@ def measure_exchange(text):
     return (middle - begin) / 1e6, (end - start) / 1e6
 
 
-STAGES = ("kernel to thread", "read and compare", "GIL", "split", "compile",
+STAGES = ("kernel to thread", "read and compare", "split", "GIL", "compile",
           "plan", "commit")
 
 
 def stages(closed, stamps):
     """Milliseconds spent in each stage."""
     saved, ready, gil, split, plan, live, compiled = stamps
-    if split is None:
-        return [(b - a) / 1e6 for a, b in
-                ((closed, saved), (saved, ready), (ready, gil))]
-    times = [saved - closed, ready - saved, gil - ready, split - gil, compiled,
-             plan - split - compiled, live - plan]
+    times = [saved - closed, ready - saved - split, split, gil - ready, compiled,
+             plan - gil - compiled, live - plan]
     return [t / 1e6 for t in times]
 
 

@@ -154,8 +154,12 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
     }
     *at = '\0';
     int delta = line - 1 - depth - (int)blank;
+    int64_t began = hr_clock_ns(CLOCK_MONOTONIC);
     PyObject *code =
         Py_CompileStringObject(source, u->filename, Py_file_input, &flags, -1);
+    if (u->plan != NULL) {
+        u->plan->st->compile_ns += hr_clock_ns(CLOCK_MONOTONIC) - began;
+    }
     if (code == NULL) {
         move_syntax_error(delta);
         goto done;

@@ -18,6 +18,7 @@ struct hr_reading {
     struct hr_lex_error error;
     uint64_t hash; /* of the file's bytes */
     int ready, hashed;
+    int64_t split_ns; /* what splitting took */
 };
 
 /* One followed file.  The text is UTF-8, whatever the file's encoding. */
@@ -169,6 +170,7 @@ struct hr_file {
     struct hr_blocks blocks;
     PyObject *path;  /* owned: str */
     PyObject *shown; /* owned: the text as str, or NULL */
+    int64_t split_ns;
 };
 
 /* A new object lends its content to one that keeps its identity. */
@@ -199,6 +201,7 @@ struct hr_plan {
     int hooked;       /* the hooks have agreed to it already */
     long commit;      /* of replace(), when the plan was begun */
     int64_t slice_ns; /* when others have run last */
+    int64_t split_ns; /* what splitting the texts took */
 };
 
 /* Plan and commit a batch of sources: fills the revision.  0, also when it was

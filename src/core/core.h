@@ -48,6 +48,7 @@ struct hr_state {
     unsigned long run_thread; /* whose run it is */
     long next_revision, next_run, next_commit, next_layer;
     int fork_locked;
+    int64_t compile_ns;       /* what compiling for the last plan took */
     unsigned long planning;   /* the thread that makes a plan; 0: none does */
     int frozen;               /* see made.c */
     struct hr_engine *engine; /* owned, or NULL while not started */
@@ -405,6 +406,7 @@ typedef struct {
     long id;
     /* CLOCK_MONOTONIC */
     long long saved_ns, ready_ns, gil_ns, planned_ns, live_ns;
+    long long split_ns, compile_ns; /* durations */
     double wall;
     char ok, undone, undoable, is_live;
 } hr_revision;
@@ -500,6 +502,8 @@ void hr_schedule_announce(struct hr_state *st);
 /* -- thread.c: the engine's thread -----------------------------------------
  */
 
+/* Is the caller the engine's own thread? */
+int hr_thread_is_own(struct hr_state *st);
 /* Releases the GIL.  1 when all is live, 0 when the time ran out. */
 int hr_thread_sync(struct hr_state *st, double timeout);
 

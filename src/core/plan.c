@@ -127,6 +127,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
         return hr_refuse_batch(p, NULL, "HR103", 0, "%s", c->error);
     }
     if (hr_text_take(p->st, f->source, c->hash, f, &error)) {
+        p->split_ns += f->split_ns;
         return error.status == HR_LEX_OK ? 0 : refuse_syntax(p, f, error);
     }
     int status = hr_decode_bytes(c->text, c->size, &f->text, &f->size, &why);
@@ -265,6 +266,7 @@ hr_plan_run(struct hr_state *st, PyObject *revision, struct hr_change *changes,
 
 again:
     p.commit = st->next_commit;
+    st->compile_ns = 0;
     p.files = PyMem_Calloc(count, sizeof *p.files);
     p.file_count = count;
     p.caches = PyList_New(0);
@@ -300,8 +302,15 @@ again:
     }
     r->live_ns = hr_clock_ns(CLOCK_MONOTONIC);
     r->wall = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
+    r->split_ns = p.split_ns;
+    r->compile_ns = st->compile_ns;
     if (status == 0) {
         r->ok = 1;
+        if (hr_thread_is_own(st)) {
+            /* Whoever waits for the GIL runs the new code now, and not when
+             * all is tidied up. */
+            hr_gil_pause();
+        }
         hr_finish_batch(&p);
         status = hr_refuse_partly(&p);
     }

@@ -175,7 +175,7 @@ hr_schedule_stop(struct hr_state *st)
     if (e == NULL) {
         return 0;
     }
-    if (e->has_thread && e->thread_id == PyThread_get_thread_ident()) {
+    if (hr_thread_is_own(st)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "stop: a live file cannot stop the engine that runs "
                         "it; call it from another thread");

@@ -175,11 +175,27 @@ get_length(const unsigned char *p, const unsigned char *end)
     return n;
 }
 
-/* Not zero when a byte is not ASCII or is a NUL (and sometimes otherwise). */
-static inline uint64_t
-is_special(uint64_t word)
+/* How many bytes from p on, by eights, are ASCII. */
+static size_t
+count_ascii(const unsigned char *p, const unsigned char *end)
 {
-    return (word | (word - 0x0101010101010101ULL)) & 0x8080808080808080ULL;
+    const unsigned char *start = p;
+    uint64_t word[8];
+    for (; end - p >= 64; p += 64) {
+        memcpy(word, p, 64);
+        if (((word[0] | word[1] | word[2] | word[3] | word[4] | word[5] |
+              word[6] | word[7]) &
+             0x8080808080808080ULL) != 0) {
+            break;
+        }
+    }
+    for (; end - p >= 8; p += 8) {
+        memcpy(word, p, 8);
+        if ((word[0] & 0x8080808080808080ULL) != 0) {
+            break;
+        }
+    }
+    return (size_t)(p - start);
 }
 
 /* Is it UTF-8 without a NUL, as Python decodes it? */
@@ -187,15 +203,13 @@ static int
 is_utf8(const char *text, size_t size)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + size;
+    if (memchr(text, '\0', size) != NULL) {
+        return 0;
+    }
     while (p < end) {
-        uint64_t word[4];
-        if (end - p >= 32) {
-            memcpy(word, p, 32);
-            if ((is_special(word[0]) | is_special(word[1]) |
-                 is_special(word[2]) | is_special(word[3])) == 0) {
-                p += 32;
-                continue;
-            }
+        p += count_ascii(p, end);
+        if (p == end) {
+            break;
         }
         size_t n = get_length(p, end);
         if (n == 0) {
@@ -241,8 +255,10 @@ make_reading(struct hr_source *s, const char *text, size_t size)
     memcpy(r->text, text + bom, size);
     r->text[size] = '\0';
     r->size = size;
+    int64_t began = hr_clock_ns(CLOCK_MONOTONIC);
     r->ready =
         split(s, r->text, size, &r->blocks, &r->error) != HR_LEX_NO_MEMORY;
+    r->split_ns = hr_clock_ns(CLOCK_MONOTONIC) - began;
     return r->ready;
 }
 
@@ -290,6 +306,7 @@ hr_text_take(struct hr_state *st, struct hr_source *s, uint64_t hash,
         f->text = r->text;
         f->size = r->size;
         f->blocks = r->blocks;
+        f->split_ns = r->split_ns;
         *error = r->error;
         memset(r, 0, sizeof *r);
     }

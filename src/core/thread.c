@@ -50,6 +50,14 @@ get_timeout(struct hr_engine *e)
     return has_tickets(e) ? 2 : -1;
 }
 
+int
+hr_thread_is_own(struct hr_state *st)
+{
+    struct hr_engine *e = st->engine;
+    return e != NULL && e->has_thread &&
+           e->thread_id == PyThread_get_thread_ident();
+}
+
 void *
 hr_thread_main(void *arg)
 {
@@ -73,16 +81,14 @@ hr_thread_main(void *arg)
         int due =
             e->held.count > 0 && hr_clock_ns(CLOCK_MONOTONIC) >= e->held_until;
         if (r == HR_WATCH_BATCH || due) {
-            struct hr_moment m = {.ready_ns = batch.ready_ns};
+            struct hr_moment m = {0};
             int hold = 0;
             hr_batch_merge_held(e, &batch);
-            if (m.ready_ns == 0) {
-                m.ready_ns = hr_clock_ns(CLOCK_MONOTONIC);
-            }
             (void)hr_batch_lock(e, -1);
             for (size_t i = 0; i < batch.count; i++) {
                 hr_text_read(e->st, &batch.changes[i]);
             }
+            m.ready_ns = hr_clock_ns(CLOCK_MONOTONIC);
             hr_gil_take(ts);
             m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
             if (!atomic_load(&e->stopping)) {
@@ -120,7 +126,7 @@ hr_thread_sync(struct hr_state *st, double timeout)
     if (e == NULL || !e->has_thread) {
         return 1;
     }
-    if (e->thread_id == PyThread_get_thread_ident()) {
+    if (hr_thread_is_own(st)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "sync: the engine's own thread cannot wait for "
                         "itself; call it from another thread");
