@@ -237,8 +237,7 @@ plan_members(struct hr_scope *s)
         }
         Py_DECREF(key);
     }
-    if (hr_member_derive(s) < 0 || plan_names(s) < 0 ||
-        PyList_Append(p->classes, s->type) < 0) {
+    if (plan_names(s) < 0 || PyList_Append(p->classes, s->type) < 0) {
         return -1;
     }
     return is_abc(s->type) ? update_abstract(s) : 0;

@@ -287,27 +287,6 @@ get_opcode(const char *name)
     return result;
 }
 
-int
-hr_code_calls(PyObject *code)
-{
-    PyObject *module = PyImport_ImportModule("opcode");
-    PyObject *names = module ? PyObject_GetAttrString(module, "opname") : NULL;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
-    int calls = names == NULL || bytes == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; calls == 0 && i < PyBytes_GET_SIZE(bytes); i += 2) {
-        PyObject *op =
-            PyList_GetItem(names, (unsigned char)PyBytes_AS_STRING(bytes)[i]);
-        const char *name = op != NULL ? PyUnicode_AsUTF8(op) : NULL;
-        calls = name == NULL ? -1
-                             : strncmp(name, "CALL", 4) == 0 &&
-                                   strncmp(name, "CALL_INTRINSIC", 14) != 0;
-    }
-    Py_XDECREF(bytes);
-    Py_XDECREF(names);
-    Py_XDECREF(module);
-    return calls;
-}
-
 PyObject *
 hr_code_stored_names(PyObject *code)
 {

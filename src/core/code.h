@@ -279,8 +279,6 @@ int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 /* Compiler flags of the `from __future__` imports of a text, for blocks that
  * are compiled alone. */
 int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
-/* Does the code itself (not what is nested in it) call anything? */
-int hr_code_calls(PyObject *code);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
 /* {name: constant} of cells that the code assigns once, and a constant. */
@@ -400,39 +398,86 @@ int hr_nest_is_alive(PyObject *code);
 /* -- import.c: `from m import x` ---------------------------------------------
  */
 
-struct hr_import {
-    const char *at, *end;
-    PyObject *module; /* owned: absolute name */
-};
-
-/* Begin to read `from X import`: 1, or 0 when it is another statement. */
-int hr_import_begin(struct hr_import *m, PyObject *dict, const char *text,
-                    const struct hr_block *b);
-/* The next imported name (both owned): 1, 2 for a star, 0 at the end. */
-int hr_import_next(struct hr_import *m, PyObject **name, PyObject **as);
-/* Is the name one that a star imports? */
-int hr_import_is_public(PyObject *dict, PyObject *name);
+/* What the `from X import` of a block copy, not those in functions: a new list
+ * of (module, name, as), with "*" for a star. */
+PyObject *hr_import_read(struct hr_unit *u, const char *text,
+                         const struct hr_block *b);
+/* Is the name one that a star imports?  `all` is the module's __all__, or
+ * NULL. */
+int hr_import_is_public(PyObject *all, PyObject *name);
+/* Add the names that stars of a block have copied, and that are still what
+ * they copied. */
+int hr_import_add_star_names(struct hr_unit *u, const char *text,
+                             const struct hr_block *b, PyObject *names);
+/* Is the name of a package one of its submodules? */
+int hr_import_is_submodule(struct hr_unit *u, PyObject *name);
 /* Run one import statement, seeing what the batch has planned.  1 when it was
  * handled, 0 when it has to be run as any other. */
 int hr_import_run(struct hr_unit *u, const struct hr_block *block);
 
+/* -- value.c: what is known to have no effect --------------------------------
+ */
+
+/* Is it of a type without side effects? */
+int hr_value_is(PyObject *o);
+/* Does the variable still hold what it was given? */
+int hr_value_still_is(PyObject *current, PyObject *old);
+/* A class whose attributes are looked up as usual. */
+int hr_value_is_class(PyObject *o);
+/* A function or class that may be called with values. */
+int hr_value_is_function(PyObject *o);
+/* A method without effect: of what surely is a value, or of what would else
+ * fail; an attribute. */
+int hr_value_has_method(PyObject *name, int surely);
+int hr_value_has_attribute(PyObject *name);
+
 /* -- pure.c: what can be computed again --------------------------------------
  */
 
-/* Is it of a built-in type without side effects? */
-int hr_pure_is_value(PyObject *o);
-/* Is it the module of this dict (NULL: of none)? */
-int hr_pure_is_module(PyObject *o, PyObject *dict);
-/* Does the variable still hold what it was given? */
-int hr_pure_still_holds(PyObject *current, PyObject *old);
 /* Is the name a word of this text? */
 int hr_pure_reads(const char *text, size_t size, PyObject *name);
-/* May the assignment be computed again without anybody noticing?  `module`,
- * when not NULL, may be used, too: a module's dict. */
-int hr_pure_is_assignment(PyObject *code, PyObject *dict, PyObject *target,
-                          PyObject *module);
-/* Does the statement but define and assign?  -1 with an exception. */
-int hr_pure_is_definition(PyObject *code, PyObject *dict);
+/* Where names are looked up.  Owned. */
+struct hr_world {
+    PyObject *globals, *locals; /* dicts; locals NULL: of a module */
+    PyObject *proxies;          /* list of stand-ins (worlds.c), or NULL */
+    PyObject *cls;              /* borrowed: name of the class, or NULL */
+    int lazy;                   /* annotations are not evaluated */
+};
+/* May the expression be computed in that world without anybody noticing? */
+int hr_pure_is_expression(const struct hr_world *w, PyObject *node);
+/* The same for a list of statements; what they assign is added to `targets`,
+ * when not NULL.  Besides assignments and `if`: */
+#define HR_PURE_ADDS 1    /* X += 1 */
+#define HR_PURE_DEFINES 2 /* definitions, imports */
+int hr_pure_are_statements(const struct hr_world *w, PyObject *list, int flags,
+                           PyObject *targets);
+
+/* -- syntax.c: a piece of a text as a syntax tree ----------------------------
+ */
+
+/* The list of its statements; `tail` is put behind. */
+PyObject *hr_syntax_parse(struct hr_unit *u, const char *text, size_t size,
+                          const char *tail);
+/* Is it a node of that kind? */
+int hr_syntax_is(PyObject *node, const char *kind);
+/* A field of a node; None when it has no such field.  Borrowed. */
+PyObject *hr_syntax_get(PyObject *node, const char *field);
+/* Visit all nodes, until one gives another status than 0. */
+int hr_syntax_walk(PyObject *node, int (*visit)(PyObject *node, void *arg),
+                   void *arg);
+/* The code of an expression; do two mean the same? */
+PyObject *hr_syntax_compile(struct hr_unit *u, PyObject *expression);
+int hr_syntax_is_same(struct hr_unit *u, PyObject *a, PyObject *b);
+/* Visit the defaults of an `arguments` node, the annotations of a definition:
+ * each with the name of its parameter. */
+int hr_syntax_each_default(PyObject *arguments,
+                           int (*visit)(PyObject *name, PyObject *node,
+                                        void *arg),
+                           void *arg);
+int hr_syntax_each_annotation(PyObject *function,
+                              int (*visit)(PyObject *name, PyObject *node,
+                                           void *arg),
+                              void *arg);
 
 /* -- derive.c: copies and constants in other places --------------------------
  */

@@ -228,8 +228,6 @@ int hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
 /* Plan `value` for every place of one kind that `other` has changed. */
 int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                           enum hr_place place, PyObject *value);
-int hr_journal_update_dict(struct hr_journal *j, PyObject *dict,
-                           PyObject *copy);
 /* Room for more swaps, so that appending them cannot fail. */
 int hr_journal_reserve(struct hr_journal *j, size_t more);
 int hr_journal_append(struct hr_journal *j, struct hr_journal *more);
@@ -241,6 +239,8 @@ int hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
 enum hr_place hr_journal_place(struct hr_journal *j, size_t i,
                                PyObject **owner, PyObject **key,
                                PyObject **value);
+/* Another value for the i-th swap, before the commit. */
+void hr_journal_put(struct hr_journal *j, size_t i, PyObject *value);
 /* Exchange all: commits a fresh journal, takes back a committed one.  Runs no
  * Python code.  -1 only when memory ran out or a class refused its bases, and
  * then nothing has changed. */

@@ -1,29 +1,231 @@
-/* Defaults of parameters that compute from a changed name.
+/* Defaults and annotations of parameters that compute from a changed name.
  *
- * `def f(x=LIMIT)` has read LIMIT when the module ran.  A definition that did
- * not change, and whose function still has the defaults that the old value
- * gives, gets those of the new one.  Called by derive.c for functions of a
- * module, by member.c for those of a class.
+ * `def f(x=LIMIT)` has read LIMIT when the module ran.  Each default that the
+ * function still has as the old value gives it gets that of the new one; so
+ * do those of a function whose body changes in the same batch.  Called by
+ * derive.c for functions of a module, by member.c for those of a class.
+ *
+ * A changed header is run as a whole; but a default whose text did not change
+ * is not made anew: it may hold what the program has put there.
  */
 #include "scope.h"
 
-/* The defaults that a definition gives in a namespace.  New reference. */
+/* -- The fields of a function --------------------------------------------- */
+
+/* The names of parameters, in the order of the code.  New reference. */
 static PyObject *
-eval_defaults(PyObject *code, PyObject *globals, PyObject *ns, PyObject *name,
-              const char *which)
+get_parameters(PyFunctionObject *f)
 {
-    PyObject *local = PyDict_Copy(ns);
-    PyObject *done = local ? PyEval_EvalCode(code, globals, local) : NULL;
-    PyObject *f = done ? PyDict_GetItemWithError(local, name) : NULL;
-    PyObject *result = f != NULL && PyFunction_Check(f)
-                           ? PyObject_GetAttrString(f, which)
-                           : NULL;
-    Py_XDECREF(done);
-    Py_XDECREF(local);
-    return result;
+    return PyObject_GetAttrString(f->func_code, "co_varnames");
 }
 
-/* The function that a definition made, behind its decorators. */
+/* The index of a parameter in the defaults by position, or -1. */
+static Py_ssize_t
+find_position(PyFunctionObject *f, PyObject *defaults, PyObject *name)
+{
+    Py_ssize_t n = defaults != NULL ? PyTuple_GET_SIZE(defaults) : 0;
+    Py_ssize_t first = ((PyCodeObject *)f->func_code)->co_argcount - n;
+    PyObject *names = n > 0 && first >= 0 ? get_parameters(f) : NULL;
+    Py_ssize_t found = -1;
+    for (Py_ssize_t i = 0; names != NULL && found < 0 && i < n; i++) {
+        if (PyUnicode_Compare(PyTuple_GET_ITEM(names, first + i), name) == 0) {
+            found = i;
+        }
+    }
+    Py_XDECREF(names);
+    PyErr_Clear();
+    return found;
+}
+
+/* The default of a parameter, or NULL.  Borrowed. */
+static PyObject *
+get_default(PyObject *function, PyObject *name)
+{
+    PyFunctionObject *f = (PyFunctionObject *)function;
+    Py_ssize_t i = find_position(f, f->func_defaults, name);
+    return i >= 0 ? PyTuple_GET_ITEM(f->func_defaults, i)
+           : f->func_kwdefaults != NULL
+               ? PyDict_GetItemWithError(f->func_kwdefaults, name)
+               : NULL;
+}
+
+/* Of a function that nobody else holds.  The number of defaults stays, and so
+ * its version vouches for it still (function.c). */
+static int
+set_default(PyObject *function, PyObject *name, PyObject *value)
+{
+    PyFunctionObject *f = (PyFunctionObject *)function;
+    Py_ssize_t i = find_position(f, f->func_defaults, name);
+    if (i < 0) {
+        PyObject *copy = PyDict_Copy(f->func_kwdefaults);
+        if (copy == NULL || PyDict_SetItem(copy, name, value) < 0) {
+            Py_XDECREF(copy);
+            return -1;
+        }
+        Py_SETREF(f->func_kwdefaults, copy);
+        return 0;
+    }
+    Py_ssize_t n = PyTuple_GET_SIZE(f->func_defaults);
+    PyObject *copy = PyTuple_New(n);
+    for (Py_ssize_t k = 0; copy != NULL && k < n; k++) {
+        PyObject *o = PyTuple_GET_ITEM(f->func_defaults, k);
+        PyTuple_SET_ITEM(copy, k, Py_NewRef(k == i ? value : o));
+    }
+    if (copy == NULL) {
+        return -1;
+    }
+    Py_SETREF(f->func_defaults, copy);
+    return 0;
+}
+
+static int
+set_annotation(PyObject *function, PyObject *name, PyObject *value)
+{
+    PyObject *notes = PyFunction_GetAnnotations(function);
+    PyObject *copy = notes ? PyDict_Copy(notes) : NULL;
+    if (copy == NULL || PyDict_SetItem(copy, name, value) < 0) {
+        Py_XDECREF(copy);
+        return -1;
+    }
+    Py_SETREF(((PyFunctionObject *)function)->func_annotations, copy);
+    return 0;
+}
+
+static PyObject *
+get_annotation(PyObject *function, PyObject *name)
+{
+    PyObject *notes = PyFunction_GetAnnotations(function);
+    PyErr_Clear();
+    return notes ? PyDict_GetItemWithError(notes, name) : NULL;
+}
+
+/* -- Where the header changed --------------------------------------------- */
+
+struct keep {
+    struct hr_unit *u;
+    PyObject *old_arguments; /* borrowed */
+    PyObject *name, *node;   /* borrowed: looked for, found */
+    PyObject *live, *function;
+};
+
+static int
+match_default(PyObject *name, PyObject *node, void *arg)
+{
+    struct keep *k = arg;
+    if (PyUnicode_Compare(name, k->name) == 0) {
+        k->node = node;
+    }
+    return 0;
+}
+
+static int
+keep_default(PyObject *name, PyObject *node, void *arg)
+{
+    struct keep *k = arg;
+    PyObject *live = get_default(k->live, name);
+    PyObject *new = get_default(k->function, name);
+    if (live == NULL || new == NULL || live == new) {
+        return 0;
+    }
+    k->name = name;
+    k->node = NULL;
+    if (hr_syntax_each_default(k->old_arguments, match_default, k) < 0) {
+        return -1;
+    }
+    if (k->node == NULL) {
+        return 0;
+    }
+    int same = hr_syntax_is_same(k->u, k->node, node);
+    if (same < 0) {
+        PyErr_Clear(); /* such as `await`, which stands in no expression */
+    }
+    return same > 0 ? set_default(k->function, name, live) : 0;
+}
+
+static PyObject *
+parse_header(struct hr_unit *u, const char *text, const struct hr_block *b)
+{
+    uint32_t start = hr_scope_offset_of_line(text, b, b->def_line);
+    PyObject *tree =
+        hr_syntax_parse(u, text + start, b->head_end - start, " pass");
+    if (tree == NULL || PyList_GET_SIZE(tree) != 1) {
+        PyErr_Clear();
+        Py_CLEAR(tree);
+    }
+    return tree;
+}
+
+int
+hr_default_keep(struct hr_scope *s, PyObject *live, const struct hr_block *old,
+                const struct hr_block *new, PyObject *function)
+{
+    PyFunctionObject *f = (PyFunctionObject *)live;
+    if (f->func_defaults == NULL && f->func_kwdefaults == NULL) {
+        return 0;
+    }
+    struct keep k = {.u = s->u, .live = live, .function = function};
+    PyObject *was = parse_header(s->u, s->old_text, old);
+    PyObject *is = was ? parse_header(s->u, s->u->text, new) : NULL;
+    int status = 0;
+    if (is != NULL) {
+        k.old_arguments = hr_syntax_get(PyList_GET_ITEM(was, 0), "args");
+        status = hr_syntax_each_default(
+            hr_syntax_get(PyList_GET_ITEM(is, 0), "args"), keep_default, &k);
+    }
+    Py_XDECREF(was);
+    Py_XDECREF(is);
+    return status;
+}
+
+/* -- What follows a changed name ------------------------------------------ */
+
+struct follow {
+    struct hr_scope *s;
+    struct hr_worlds worlds;
+    PyObject *pristine; /* borrowed: the function without what followed */
+    PyObject *holder;   /* owned: takes what follows */
+    PyObject *f;        /* borrowed: the live one */
+    int planned;        /* the holder is in the journal */
+    int found;
+};
+
+static int
+follow_one(struct follow *w, PyObject *name, PyObject *node,
+           PyObject *(*get)(PyObject *, PyObject *),
+           int (*set)(PyObject *, PyObject *, PyObject *))
+{
+    PyObject *had = get(w->pristine, name), *was, *is;
+    int status = had == NULL
+                     ? 0
+                     : hr_worlds_expression(w->s, &w->worlds, node, &was, &is);
+    if (status <= 0) {
+        return status;
+    }
+    PyObject *has = get(w->holder, name);
+    status = 0;
+    if (hr_value_still_is(had, was) && has != NULL &&
+        !hr_value_still_is(has, is)) {
+        w->found = 1;
+        status = set(w->holder, name, is);
+    }
+    Py_DECREF(was);
+    Py_DECREF(is);
+    return status;
+}
+
+static int
+follow_default(PyObject *name, PyObject *node, void *arg)
+{
+    return follow_one(arg, name, node, get_default, set_default);
+}
+
+static int
+follow_annotation(PyObject *name, PyObject *node, void *arg)
+{
+    return follow_one(arg, name, node, get_annotation, set_annotation);
+}
+
+/* The function that a definition or an assigned lambda made. */
 static PyObject *
 find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b)
 {
@@ -34,67 +236,70 @@ find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b)
                          : hr_unwrap_behind(s, value, s->old_text, b, -1);
 }
 
-/* May the header be evaluated again?  What calls nothing may, and what calls
- * only what is known to have no effect. */
+/* The holder, and what it was before anything followed.  Under a replacement
+ * the body that it is about is elsewhere. */
 static int
-is_harmless(struct hr_scope *s, PyObject *code, PyObject *name)
+find_holder(struct follow *w, PyObject *kept)
 {
-    int calls = hr_code_calls(code);
-    return calls <= 0 ? calls + 1
-                      : hr_pure_is_assignment(code, s->u->dict, name, NULL);
+    struct hr_plan *p = w->s->u->plan;
+    PyObject *body = hr_plan_body(p, w->f), *planned = NULL;
+    (void)hr_journal_peek(p->j, HR_PLACE_FUNCTION, w->f, NULL, &planned);
+    if (planned == NULL) {
+        w->holder = hr_function_clone(body, NULL, NULL);
+        if (w->holder == NULL) {
+            return -1;
+        }
+        hr_function_share_dict(w->holder, body);
+        w->pristine = body;
+        return PyDict_SetItem(kept, body, body);
+    }
+    w->planned = 1;
+    w->holder = Py_NewRef(planned);
+    w->pristine = PyDict_GetItemWithError(kept, body);
+    if (w->pristine == NULL) {
+        PyObject *copy = hr_function_clone(planned, NULL, NULL);
+        int status = copy == NULL ? -1 : PyDict_SetItem(kept, body, copy);
+        Py_XDECREF(copy);
+        w->pristine = copy;
+        return status;
+    }
+    return 0;
 }
 
-/* A holder with those of the two kinds of defaults that have changed; NULL
- * without an exception when none has. */
-static PyObject *
-make_holder(struct hr_scope *s, PyObject *f, PyObject *code, PyObject *is,
-            PyObject *name)
+static int
+follow_header(struct follow *w, PyObject *node)
 {
-    static const char *const fields[] = {"__defaults__", "__kwdefaults__"};
-    PyObject *globals = s->u->dict, *body = hr_plan_body(s->u->plan, f);
-    PyObject *holder = NULL;
-    int status = 0;
-    for (int i = 0; status == 0 && i < 2; i++) {
-        PyObject *live = PyObject_GetAttrString(body, fields[i]);
-        PyObject *old = eval_defaults(code, globals, s->live, name, fields[i]);
-        PyObject *new = eval_defaults(code, s->type == NULL ? is : globals, is,
-                                      name, fields[i]);
-        if (live == NULL || old == NULL || new == NULL) {
-            /* Then they are not derived; a run that takes too long fails. */
-            status = hr_evaluate_forgive(s->u->plan);
-        }
-        else if (PyObject_RichCompareBool(live, old, Py_EQ) == 1 &&
-                 PyObject_RichCompareBool(old, new, Py_EQ) == 0) {
-            if (holder == NULL &&
-                (holder = hr_function_clone(body, NULL, NULL)) != NULL) {
-                hr_function_share_dict(holder, body);
-            }
-            status = holder == NULL
-                         ? -1
-                         : PyObject_SetAttrString(holder, fields[i], new);
-        }
-        Py_XDECREF(live);
-        Py_XDECREF(old);
-        Py_XDECREF(new);
-        if (status == 0) {
-            status = hr_evaluate_forgive(s->u->plan);
-        }
+    int status =
+        hr_syntax_each_default(hr_syntax_get(node, "args"), follow_default, w);
+    return status < 0 || hr_syntax_is(node, "Lambda") || w->worlds.was.lazy
+               ? status
+               : hr_syntax_each_annotation(node, follow_annotation, w);
+}
+
+/* The definition, or the lambda that is assigned.  Borrowed or NULL. */
+static PyObject *
+find_node(PyObject *tree)
+{
+    PyObject *node =
+        PyList_GET_SIZE(tree) == 1 ? PyList_GET_ITEM(tree, 0) : NULL;
+    if (node != NULL &&
+        (hr_syntax_is(node, "Assign") || hr_syntax_is(node, "AnnAssign"))) {
+        node = hr_syntax_get(node, "value");
+        return hr_syntax_is(node, "Lambda") ? node : NULL;
     }
-    if (status < 0) {
-        Py_CLEAR(holder);
-    }
-    if (holder != NULL) {
-        /* Setting defaults took its version: as a fresh one has it. */
-        hr_function_set_code(holder, ((PyFunctionObject *)holder)->func_code);
-    }
-    return holder;
+    return node != NULL && (hr_syntax_is(node, "FunctionDef") ||
+                            hr_syntax_is(node, "AsyncFunctionDef"))
+               ? node
+               : NULL;
 }
 
 int
-hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
-                  const struct hr_block *b)
+hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
+                  const char *text, const struct hr_block *b)
 {
     struct hr_plan *p = s->u->plan;
+    struct follow w = {.s = s};
+    int lambda = b->kind == HR_BLOCK_ASSIGN;
     uint32_t start = hr_scope_offset_of_line(text, b, b->def_line);
     if (start >= b->head_end ||
         !hr_pure_reads(text + start, b->head_end - start, changed)) {
@@ -102,36 +307,33 @@ hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
     }
     PyObject *name = hr_scope_name(s, text, b);
     PyObject *value = name ? PyDict_GetItemWithError(s->live, name) : NULL;
-    PyObject *f = find_function(s, value, b);
-    PyObject *code = NULL, *is = NULL, *holder = NULL;
+    w.f = find_function(s, value, b);
+    PyObject *tree = w.f == NULL ? NULL
+                     : lambda    ? hr_syntax_parse(s->u, text + b->start,
+                                                   b->end - b->start, "")
+                                 : parse_header(s->u, text, b);
+    PyObject *node = tree ? find_node(tree) : NULL;
     int status = name == NULL ? -1 : 0;
-    if (f == NULL || hr_journal_has(p->j, HR_PLACE_FUNCTION, f)) {
-        goto done;
+    PyErr_Clear();
+    if (node != NULL) {
+        status = hr_worlds_make(s, node, &w.worlds);
+        if (status == 0) {
+            status = find_holder(&w, kept);
+        }
+        if (status == 0) {
+            status = follow_header(&w, node);
+        }
+        if (status == 0 && w.found && !w.planned) {
+            status = hr_plan_function(p, p->j, w.f, w.holder);
+        }
+        if (status == 0 && w.found && b->decorated) {
+            status = hr_wrapper_clear_cache(p, value, 4);
+        }
     }
-    code = hr_code_compile(s->u, text + start, b->end - start,
-                           (int)b->def_line, s->classes, s->depth);
-    status = code == NULL ? -1 : is_harmless(s, code, name);
-    if (status <= 0) {
-        goto done;
-    }
-    is = PyDict_Copy(s->type != NULL ? s->ns : s->u->dict);
-    status = -1;
-    if (is == NULL || (s->type == NULL &&
-                       hr_journal_update_dict(p->j, s->u->dict, is) < 0)) {
-        goto done;
-    }
-    holder = make_holder(s, f, code, is, name);
-    status = holder != NULL     ? hr_plan_function(p, p->j, f, holder)
-             : PyErr_Occurred() ? -1
-                                : 0;
-    if (status == 0 && holder != NULL && b->decorated) {
-        status = hr_wrapper_clear_cache(p, value, 4);
-    }
-done:
-    Py_XDECREF(holder);
-    Py_XDECREF(is);
-    Py_XDECREF(code);
-    Py_XDECREF(f);
+    hr_worlds_clear(&w.worlds);
+    Py_XDECREF(w.holder);
+    Py_XDECREF(w.f);
+    Py_XDECREF(tree);
     Py_XDECREF(name);
     return status;
 }

@@ -141,6 +141,10 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
                      : 0;
     if (status == 0) {
         function = make_function(s, name, new);
+        if (function != NULL && hr_default_keep(s, hr_plan_body(p, target),
+                                                old, new, function) < 0) {
+            Py_CLEAR(function);
+        }
     }
     if (status < 0 || function == NULL) {
         return -1;
@@ -162,7 +166,7 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
     if (status == 0) {
         status = hr_plan_function(p, p->j, target, function);
     }
-    if (status == 0 && old->decorated && live != target) {
+    if (status == 0 && live != target) {
         status = hr_wrapper_clear_cache(p, live, 4);
     }
     if (status == 0) {

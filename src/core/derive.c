@@ -1,261 +1,273 @@
-/* Copies of a name in other modules, and constants made from it.
+/* Copies of a name in other places, and what computes from it.
  *
- * `from m import X` and `from m import *` copy; `Y = X + 1` derives.  When a
- * name gets another value, copies that still hold the old one follow, and so
- * do assignments that compute from it without side effects (operators,
- * displays, and a few functions that are known to have none), where the
- * variable still holds what the old value gives.  What follows is a changed
- * name in turn.  Called by plan.c, when the values of the batch are known.
+ * `from m import X` and `from m import *` copy; `Y = X + 1`, `Z = m.X` and
+ * `def f(x=C.A)` derive.  The journal is the list of work: every name of a
+ * module or class that it gives another value is looked for in all followed
+ * texts, and what follows is added to the journal in turn.  Copies that still
+ * hold the old value follow, and so does what is computed without side effects
+ * (pure.c), where it still holds what the old value gives (worlds.c).
+ *
+ * Called by plan.c, when the values of the batch are in the journal.
  */
 #include "scope.h"
 
-/* A name of a module got another value; what else must follow is found in
- * turn. */
-struct item {
-    PyObject *module, *dict; /* owned: its name, its dict */
-    PyObject *name;          /* owned */
-    PyObject *old, *new;     /* owned, or NULL */
-};
+#define MAX_ITEMS 10000 /* in one batch; what computes in a circle ends */
 
-struct work {
-    struct hr_plan *p;
-    struct item *items;
-    size_t count, capacity;
-};
+/* -- The places that follow ----------------------------------------------- */
 
 static int
-push(struct work *w, PyObject *module, PyObject *dict, PyObject *name,
-     PyObject *old, PyObject *new)
+push(struct hr_derive *w, size_t index)
 {
     if (w->count == w->capacity) {
-        size_t capacity = w->capacity ? w->capacity * 2 : 16;
-        struct item *items = PyMem_Realloc(w->items, capacity * sizeof *items);
-        if (items == NULL) {
+        size_t capacity = w->capacity ? w->capacity * 2 : 64;
+        size_t *queue = PyMem_Realloc(w->queue, capacity * sizeof *queue);
+        if (queue == NULL) {
             PyErr_NoMemory();
             return -1;
         }
-        w->items = items;
+        w->queue = queue;
         w->capacity = capacity;
     }
-    w->items[w->count++] =
-        (struct item){Py_NewRef(module), Py_NewRef(dict), Py_NewRef(name),
-                      Py_XNewRef(old), Py_XNewRef(new)};
+    w->queue[w->count++] = index;
     return 0;
 }
 
+/* How many blocks of the scope bind the name? */
 static int
-set_copy(struct work *w, PyObject *module, PyObject *dict, PyObject *name,
-         PyObject *old, PyObject *new)
+count_bindings(struct hr_scope *s, const char *text, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &n);
+    int count = utf8 == NULL ? -1 : 0;
+    for (size_t i = 0; count >= 0 && count < 2 && i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->name_len > 0) {
+            PyObject *other = hr_scope_name(s, text, b);
+            count =
+                other == NULL ? -1 : count + !PyUnicode_Compare(other, name);
+            Py_XDECREF(other);
+        }
+        else if (b->kind != HR_BLOCK_STRING && b->kind != HR_BLOCK_IMPORT &&
+                 hr_pure_reads(text + b->start, b->end - b->start, name)) {
+            PyObject *names = hr_scope_bound_names(s->u, text, b);
+            count = names == NULL
+                        ? -1
+                        : count + (PySequence_Contains(names, name) == 1);
+            Py_XDECREF(names);
+        }
+    }
+    return count;
+}
+
+int
+hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
+              PyObject *old, PyObject *new)
 {
     struct hr_plan *p = w->p;
-    PyObject *planned = NULL;
-    hr_journal_peek(p->j, HR_PLACE_DICT, dict, name, &planned);
-    if (planned != NULL) {
-        return 0; /* the batch sets it itself */
+    enum hr_place place = s->type ? HR_PLACE_TYPE : HR_PLACE_DICT;
+    PyObject *owner = s->type ? s->type : s->u->dict, *o, *key;
+    PyObject *live = PyDict_GetItemWithError(s->live, name);
+    PyObject *planned = live;
+    long at = hr_worlds_find(p->j, place, owner, name);
+    if (at >= 0) {
+        (void)hr_journal_place(p->j, (size_t)at, &o, &key, &planned);
     }
-    if (hr_journal_add(p->j, HR_PLACE_DICT, dict, name, new) < 0) {
+    PyObject *current = at >= 0 && (size_t)at < w->first ? planned : live;
+    if (current == NULL || old == NULL ? current != old
+                                       : !hr_value_still_is(current, old)) {
+        return 0;
+    }
+    if (planned == new ||
+        (planned != NULL && new != NULL &&hr_value_still_is(planned, new))) {
+        return 0;
+    }
+    if (at >= 0) {
+        hr_journal_put(p->j, (size_t)at, new);
+        return push(w, (size_t)at);
+    }
+    if (hr_journal_add(p->j, place, owner, name, new) < 0) {
         return -1;
     }
-    return push(w, module, dict, name, old, new);
+    return push(w, hr_journal_count(p->j) - 1);
 }
 
-/* -- One statement -------------------------------------------------------- */
+/* -- Statements ----------------------------------------------------------- */
 
-/* One import statement of a module: does it copy the item? */
 static int
-follow_import(struct work *w, struct item it, PyObject *module, PyObject *dict,
-              const char *text, const struct hr_block *b)
+follow_statement(struct hr_derive *w, struct hr_scope *s, const char *text,
+                 const struct hr_block *b)
 {
-    struct hr_import m = {0};
-    PyObject *name = NULL, *as = NULL;
-    int status = hr_import_begin(&m, dict, text, b);
-    if (status <= 0) {
-        return status;
+    PyObject *tree =
+        hr_syntax_parse(s->u, text + b->start, b->end - b->start, "");
+    PyObject *targets = PyList_New(0);
+    struct hr_worlds worlds = {0};
+    int status = targets == NULL ? -1 : 0;
+    if (tree == NULL) {
+        status = hr_evaluate_forgive(w->p);
     }
-    int kind;
-    status = 0;
-    if (PyUnicode_Compare(m.module, it.module) != 0) {
-        goto done;
+    if (tree != NULL && status == 0) {
+        status = hr_worlds_make(s, tree, &worlds);
     }
-    while (status == 0 && (kind = hr_import_next(&m, &name, &as)) != 0) {
-        if (kind < 0) {
-            status = -1;
-            break;
-        }
-        if (kind == 2) {
-            PyObject *current = PyDict_GetItemWithError(dict, it.name);
-            if (hr_import_is_public(it.dict, it.name) &&
-                (current == NULL ? it.old == NULL
-                                 : hr_pure_still_holds(current, it.old))) {
-                status = set_copy(w, module, dict, it.name, current, it.new);
-            }
-            break;
-        }
-        if (PyUnicode_Compare(name, it.name) == 0 && it.new != NULL) {
-            PyObject *current = PyDict_GetItemWithError(dict, as);
-            if (current != NULL && hr_pure_still_holds(current, it.old)) {
-                status = set_copy(w, module, dict, as, current, it.new);
-            }
-        }
-        Py_CLEAR(name);
-        Py_CLEAR(as);
+    if (tree != NULL && status == 0) {
+        status = hr_worlds_statements(s, &worlds, tree, text, b, targets);
     }
-done:
-    Py_XDECREF(name);
-    Py_XDECREF(as);
-    Py_XDECREF(m.module);
-    return status;
-}
-
-/* In a copy of a module's dict: its names for the item's module lead to one
- * that has the planned values. */
-static int
-replace_module(struct work *w, struct item it, PyObject *copy)
-{
-    PyObject *key, *value, *proxy = NULL;
-    Py_ssize_t pos = 0;
-    int status = 0;
-    while (status == 0 && PyDict_Next(copy, &pos, &key, &value)) {
-        if (!hr_pure_is_module(value, it.dict)) {
+    PyObject *was = worlds.was.locals ? worlds.was.locals : worlds.was.globals;
+    PyObject *is = worlds.is.locals ? worlds.is.locals : worlds.is.globals;
+    for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(targets); i++) {
+        PyObject *name = PyList_GET_ITEM(targets, i);
+        PyObject *old = PyDict_GetItemWithError(was, name);
+        PyObject *new = PyDict_GetItemWithError(is, name);
+        if (old == NULL || new == NULL || hr_value_still_is(old, new)) {
             continue;
         }
-        if (proxy == NULL) {
-            proxy = PyModule_NewObject(it.module);
-            if (proxy == NULL ||
-                PyDict_Update(PyModule_GetDict(proxy), it.dict) < 0 ||
-                hr_journal_update_dict(w->p->j, it.dict,
-                                       PyModule_GetDict(proxy)) < 0) {
-                status = -1;
-                break;
-            }
-        }
-        status = PyDict_SetItem(copy, key, proxy);
+        int bindings = count_bindings(s, text, name);
+        status = bindings < 0                              ? -1
+                 : bindings > 1                            ? 1
+                 : hr_derive_set(w, s, name, old, new) < 0 ? -1
+                                                           : 1;
     }
-    Py_XDECREF(proxy);
-    return status;
+    hr_worlds_clear(&worlds);
+    Py_XDECREF(targets);
+    Py_XDECREF(tree);
+    return status < 0 ? -1 : 0;
 }
 
-/* An assignment of a module: is it made from the item, which is a name of the
- * same module, or an attribute of another? */
+/* Is the item read here: in its own scope, or as an attribute? */
 static int
-follow_assignment(struct work *w, struct item it, struct hr_unit *u,
-                  const char *text, const struct hr_block *b)
+is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
+        const struct hr_block *b)
 {
-    PyObject *dict = u->dict;
-    PyObject *module = dict == it.dict ? NULL : it.dict;
-    PyObject *target = hr_name_of(text, b);
-    PyObject *code = NULL, *was = NULL, *is = NULL;
-    int status = -1;
-    if (target == NULL) {
-        return -1;
+    const char *at = text + b->start, *end = text + b->end, *found;
+    if (w->owner == s->u->dict || w->owner == s->type) {
+        return hr_pure_reads(at, b->end - b->start, w->name);
     }
-    PyUnicode_InternInPlace(&target);
-    PyObject *current = PyDict_GetItemWithError(dict, target);
-    code = hr_code_compile(u, text + b->start, b->end - b->start, (int)b->line,
-                           NULL, 0);
-    if (code == NULL) {
-        goto done;
+    Py_ssize_t n;
+    const char *name = PyUnicode_AsUTF8AndSize(w->name, &n);
+    while (name != NULL &&
+           (found = memmem(at, (size_t)(end - at), name, (size_t)n)) != NULL) {
+        if (found > text && found[-1] == '.') {
+            return 1;
+        }
+        at = found + 1;
     }
-    status = 0;
-    if (current == NULL || !hr_pure_is_value(current) ||
-        !hr_pure_is_assignment(code, dict, target, module) ||
-        PySequence_Contains(((PyCodeObject *)code)->co_names, it.name) != 1) {
-        goto done;
+    return 0;
+}
+
+int
+hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
+                const struct hr_block *b)
+{
+    const char *at = text + b->start;
+    size_t size = b->end - b->start;
+    int status = 0;
+    if (b->kind == HR_BLOCK_CLASS) {
+        /* Copies may stand in it, too. */
+        return hr_pure_reads(at, size, w->name)
+                   ? hr_member_follow(w, s, text, b)
+                   : 0;
     }
-    was = PyDict_Copy(dict);
-    is = PyDict_Copy(dict);
-    status = -1;
-    if (was == NULL || is == NULL ||
-        hr_journal_update_dict(w->p->j, dict, is) < 0 ||
-        (module != NULL && replace_module(w, it, is) < 0)) {
-        goto done;
+    if (w->module != NULL && w->owner != s->u->dict &&
+        (b->kind == HR_BLOCK_IMPORT || b->kind == HR_BLOCK_COMPOUND ||
+         b->kind == HR_BLOCK_OTHER) &&
+        memmem(at, size, "import", 6) != NULL &&
+        (memchr(at, '*', size) != NULL || hr_pure_reads(at, size, w->name))) {
+        status = hr_copy_follow(w, s, text, b);
     }
-    PyObject *done = PyEval_EvalCode(code, was, was);
-    if (done != NULL) {
-        Py_DECREF(done);
-        done = PyEval_EvalCode(code, is, is);
+    if (status < 0 || w->new == NULL || !is_read(w, s, text, b)) {
+        return status;
     }
-    if (done == NULL) {
-        status = hr_evaluate_forgive(w->p); /* then it is not derived */
-        goto done;
+    if (b->kind == HR_BLOCK_DEF || (b->kind == HR_BLOCK_ASSIGN &&
+                                    memmem(at, size, "lambda", 6) != NULL)) {
+        return hr_default_follow(s, w->kept, w->name, text, b);
     }
-    Py_DECREF(done);
-    PyObject *old = PyDict_GetItemWithError(was, target);
-    PyObject *new = PyDict_GetItemWithError(is, target);
-    status = 0;
-    if (old != NULL && new != NULL && hr_pure_still_holds(current, old) &&
-        !hr_pure_still_holds(current, new)) {
-        status = set_copy(w, u->name, dict, target, current, new);
+    if (b->kind == HR_BLOCK_ASSIGN || b->kind == HR_BLOCK_OTHER ||
+        (b->kind == HR_BLOCK_COMPOUND && !hr_scope_is_main(s, b) &&
+         strncmp(at + strspn(at, " \t\f"), "if", 2) == 0)) {
+        return follow_statement(w, s, text, b);
     }
-done:
-    Py_XDECREF(was);
-    Py_XDECREF(is);
-    Py_XDECREF(code);
-    Py_DECREF(target);
-    return status;
+    return 0;
 }
 
 /* -- All that follows ----------------------------------------------------- */
 
-/* All blocks of one module. */
 static int
-follow_in(struct work *w, struct item it, struct hr_unit *u, const char *text,
-          const struct hr_blocks *blocks)
+follow_in_module(struct hr_derive *w, struct hr_source *source,
+                 PyObject *module)
 {
-    Py_ssize_t n;
-    const char *name = PyUnicode_AsUTF8AndSize(it.name, &n);
-    int same = u->dict == it.dict, status = 0;
-    if (name == NULL) {
-        return -1;
+    struct hr_unit u = {.plan = w->p, .source = source};
+    u.dict = PyModule_GetDict(module);
+    u.name = PyDict_GetItemString(u.dict, "__name__");
+    if (u.name == NULL || !PyUnicode_Check(u.name)) {
+        return 0;
     }
-    for (size_t i = 0; status == 0 && i < blocks->count; i++) {
-        const struct hr_block *b = &blocks->items[i];
-        if (b->kind == HR_BLOCK_IMPORT && !same) {
-            status = follow_import(w, it, u->name, u->dict, text, b);
-        }
-        else if (it.new != NULL && memmem(text + b->start, b->end - b->start,
-                                          name, (size_t)n) != NULL) {
-            if (b->kind == HR_BLOCK_ASSIGN) {
-                status = follow_assignment(w, it, u, text, b);
-            }
-            else if (same && b->kind == HR_BLOCK_DEF) {
-                struct hr_scope s = {.u = u, .live = u->dict};
-                s.old_text = text;
-                status = hr_default_follow(&s, it.name, text, b);
-            }
-            else if (same && b->kind == HR_BLOCK_CLASS) {
-                status = hr_member_follow(w->p, it.name, u, text, b);
-            }
-        }
+    struct hr_unit *unit = hr_unit_find(w->p, u.name);
+    PyObject *filename = NULL, *live = NULL;
+    struct hr_scope s = {.u = unit ? unit : &u};
+    if (unit == NULL) {
+        u.text = source->text;
+        u.size = source->size;
+        u.blocks = &source->blocks;
+        u.future = hr_code_future_flags(u.text, u.blocks);
+        u.filename = filename = PyUnicode_DecodeFSDefault(source->path);
+        u.live = live =
+            hr_layer_dict(w->p->st, HR_LAYER_SOURCES, HR_PLACE_DICT, u.dict);
     }
+    s.live = s.u->live;
+    s.old_text = s.u->text;
+    s.new = s.u->blocks;
+    int status = s.u->filename == NULL || s.live == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < s.new->count; i++) {
+        status = hr_derive_block(w, &s, s.u->text, &s.new->items[i]);
+    }
+    Py_XDECREF(live);
+    Py_XDECREF(filename);
     return status;
 }
 
-static int
-follow_item(struct work *w, struct item it)
+/* The text that a source will have. */
+static const char *
+get_text(struct hr_plan *p, struct hr_source *s, size_t *size)
 {
-    struct hr_plan *p = w->p;
-    for (struct hr_source *s = p->st->sources; s != NULL; s = s->next) {
+    for (size_t i = 0; i < p->file_count; i++) {
+        if (p->files[i].source == s) {
+            *size = p->files[i].size;
+            return p->files[i].text;
+        }
+    }
+    *size = s->size;
+    return s->text;
+}
+
+/* May the text have to do with the item?  Most have not, and there may be
+ * thousands. */
+static int
+mentions(struct hr_derive *w, struct hr_source *s)
+{
+    size_t size;
+    Py_ssize_t n;
+    const char *text = get_text(w->p, s, &size);
+    const char *name = PyUnicode_AsUTF8AndSize(w->name, &n);
+    if (text == NULL || name == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    return memmem(text, size, name, (size_t)n) != NULL ||
+           (w->module != NULL && memmem(text, size, "import *", 8) != NULL);
+}
+
+static int
+follow_item(struct hr_derive *w)
+{
+    struct hr_state *st = w->p->st;
+    for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
+        if (!mentions(w, s)) {
+            continue;
+        }
         PyObject *modules = hr_source_modules(s);
         int status = modules == NULL ? -1 : 0;
         for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules);
              i++) {
-            PyObject *module = PyList_GET_ITEM(modules, i);
-            struct hr_unit u = {.plan = p, .source = s};
-            u.dict = PyModule_GetDict(module);
-            u.name = PyDict_GetItemString(u.dict, "__name__");
-            u.filename = PyUnicode_DecodeFSDefault(s->path);
-            if (u.filename == NULL || u.name == NULL) {
-                Py_XDECREF(u.filename);
-                status = -1;
-                break;
-            }
-            struct hr_unit *planned = hr_unit_find(p, u.name);
-            status =
-                planned != NULL
-                    ? follow_in(w, it, planned, planned->text, planned->blocks)
-                    : follow_in(w, it, &u, s->text, &s->blocks);
-            Py_DECREF(u.filename);
+            status = follow_in_module(w, s, PyList_GET_ITEM(modules, i));
         }
         Py_XDECREF(modules);
         if (status < 0) {
@@ -265,73 +277,104 @@ follow_item(struct work *w, struct item it)
     return 0;
 }
 
-/* Another __all__: names that stars now import, or no longer. */
 static int
-follow_all(struct work *w, struct hr_unit *u)
+is_special(PyObject *name)
 {
-    PyObject *pair = PyDict_GetItemString(u->changed, "__all__");
-    if (pair == NULL) {
+    const char *utf8 = PyUnicode_AsUTF8(name);
+    return utf8 == NULL || strncmp(utf8, "__", 2) == 0;
+}
+
+/* The item of a swap: 1 when it is a name that others may follow. */
+static int
+begin_item(struct hr_derive *w, size_t index)
+{
+    PyObject *dict;
+    enum hr_place place =
+        hr_journal_place(w->p->j, index, &w->owner, &w->name, &w->new);
+    if (w->name == NULL || !PyUnicode_Check(w->name) ||
+        (place != HR_PLACE_DICT && place != HR_PLACE_TYPE)) {
         return 0;
     }
-    int status = 0;
-    for (int side = 0; status == 0 && side < 2; side++) {
-        PyObject *names = PyTuple_GET_ITEM(pair, side);
-        PyObject *others = PyTuple_GET_ITEM(pair, 1 - side);
-        PyObject *list = names == Py_Ellipsis ? NULL : PySequence_List(names);
-        for (Py_ssize_t i = 0;
-             status == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
-            PyObject *name = PyList_GET_ITEM(list, i);
-            PyObject *value = PyDict_GetItemWithError(
-                u->evaluates ? u->shadow : u->dict, name);
-            int both =
-                others == Py_Ellipsis ? 0 : PySequence_Contains(others, name);
-            if (both != 0 || value == NULL ||
-                PyDict_GetItemWithError(u->changed, name) != NULL) {
-                continue;
-            }
-            status = side == 0
-                         ? push(w, u->name, u->before, name, value, NULL)
-                         : push(w, u->name, u->shadow, name, NULL, value);
-        }
-        Py_XDECREF(list);
+    dict = place == HR_PLACE_DICT
+               ? w->owner
+               : hr_compat_type_dict((PyTypeObject *)w->owner);
+    w->old = PyDict_GetItemWithError(dict, w->name);
+    hr_layer_peek(w->p->st, HR_LAYER_SOURCES, place, w->owner, w->name,
+                  &w->old);
+    w->module = NULL;
+    if (place == HR_PLACE_DICT) {
+        w->module = PyDict_GetItemString(dict, "__name__");
+        return w->module != NULL && PyUnicode_Check(w->module);
     }
-    PyErr_Clear();
+    /* Methods and the like are looked up where they are used. */
+    return w->new != NULL &&hr_value_is(w->new) && !is_special(w->name) &&
+           (w->old == NULL || hr_value_is(w->old));
+}
+
+static int
+follow_index(struct hr_derive *w, size_t index)
+{
+    if (!begin_item(w, index)) {
+        return 0;
+    }
+    PyObject *name = Py_NewRef(w->name), *old = Py_XNewRef(w->old);
+    PyObject *new = Py_XNewRef(w->new), *module = Py_XNewRef(w->module);
+    int status = follow_item(w);
+    Py_DECREF(name);
+    Py_XDECREF(old);
+    Py_XDECREF(new);
+    Py_XDECREF(module);
+    return status;
+}
+
+/* Another __all__: every name that stars give, now or then. */
+static int
+follow_all(struct hr_derive *w, struct hr_unit *u)
+{
+    if (PyDict_GetItemString(u->changed, "__all__") == NULL) {
+        return 0;
+    }
+    PyObject *names = PyDict_Keys(u->live);
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        if (!PyUnicode_Check(name) ||
+            PyDict_GetItemWithError(u->changed, name) != NULL ||
+            hr_copy_public(w, u->dict, name, 0) ==
+                hr_copy_public(w, u->dict, name, 1)) {
+            continue;
+        }
+        w->owner = u->dict;
+        w->module = u->name;
+        w->name = name;
+        w->old = w->new = PyDict_GetItemWithError(u->live, name);
+        status = follow_item(w);
+    }
+    Py_XDECREF(names);
     return status;
 }
 
 int
 hr_derive(struct hr_plan *p)
 {
-    struct work w = {.p = p};
+    struct hr_derive w = {.p = p, .first = hr_journal_count(p->j)};
     int status = 0;
-    for (size_t i = 0; status == 0 && i < p->unit_count; i++) {
-        struct hr_unit *u = &p->units[i];
-        PyObject *name, *pair;
-        Py_ssize_t pos = 0;
-        while (status == 0 && PyDict_Next(u->changed, &pos, &name, &pair)) {
-            PyObject *old = PyTuple_GET_ITEM(pair, 0);
-            PyObject *new = PyTuple_GET_ITEM(pair, 1);
-            status = push(&w, u->name, u->dict, name,
-                          old == Py_Ellipsis ? NULL : old,
-                          new == Py_Ellipsis ? NULL : new);
+    for (size_t i = 0; status == 0 && i < w.first; i++) {
+        if (begin_item(&w, i)) {
+            status = push(&w, i);
         }
     }
-    for (size_t i = 0; status == 0 && i < p->unit_count; i++) {
+    if (status == 0 && w.count > 0) {
+        w.kept = PyDict_New();
+        status = w.kept == NULL ? -1 : hr_source_look(p->st);
+    }
+    for (size_t i = 0; status == 0 && w.count > 0 && i < p->unit_count; i++) {
         status = follow_all(&w, &p->units[i]);
     }
-    if (status == 0 && w.count > 0) {
-        status = hr_source_look(p->st);
+    for (size_t i = 0; status == 0 && i < w.count && i < MAX_ITEMS; i++) {
+        status = follow_index(&w, w.queue[i]);
     }
-    for (size_t i = 0; status == 0 && i < w.count && i < 10000; i++) {
-        status = follow_item(&w, w.items[i]);
-    }
-    for (size_t i = 0; i < w.count; i++) {
-        Py_DECREF(w.items[i].module);
-        Py_DECREF(w.items[i].dict);
-        Py_DECREF(w.items[i].name);
-        Py_XDECREF(w.items[i].old);
-        Py_XDECREF(w.items[i].new);
-    }
-    PyMem_Free(w.items);
+    Py_XDECREF(w.kept);
+    PyMem_Free(w.queue);
     return status;
 }

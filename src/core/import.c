@@ -10,8 +10,13 @@
 
 /* -- Reading the statement ------------------------------------------------ */
 
+struct reader {
+    const char *at, *end;
+    PyObject *module; /* owned: absolute name */
+};
+
 static void
-skip_space(struct hr_import *m)
+skip_space(struct reader *m)
 {
     while (m->at < m->end) {
         if (*m->at == '#') {
@@ -30,7 +35,7 @@ skip_space(struct hr_import *m)
 
 /* The next word: an identifier with dots, or one of "*". */
 static size_t
-get_word(struct hr_import *m, const char **word)
+get_word(struct reader *m, const char **word)
 {
     skip_space(m);
     *word = m->at;
@@ -77,9 +82,9 @@ resolve(PyObject *dict, const char *word, size_t n)
     return result;
 }
 
-int
-hr_import_begin(struct hr_import *m, PyObject *dict, const char *text,
-                const struct hr_block *b)
+static int
+begin_text(struct reader *m, PyObject *dict, const char *text,
+           const struct hr_block *b)
 {
     const char *word;
     m->at = text + b->start;
@@ -103,8 +108,8 @@ hr_import_begin(struct hr_import *m, PyObject *dict, const char *text,
     return m->module == NULL ? -1 : 1;
 }
 
-int
-hr_import_next(struct hr_import *m, PyObject **name, PyObject **as)
+static int
+next_name(struct reader *m, PyObject **name, PyObject **as)
 {
     const char *word;
     size_t n = get_word(m, &word);
@@ -135,10 +140,127 @@ hr_import_next(struct hr_import *m, PyObject **name, PyObject **as)
     return 1;
 }
 
-int
-hr_import_is_public(PyObject *dict, PyObject *name)
+static int
+add_copy(PyObject *list, PyObject *module, PyObject *name, PyObject *as)
 {
-    PyObject *all = PyDict_GetItemString(dict, "__all__");
+    PyObject *t = PyTuple_Pack(3, module, name, as);
+    int status = t == NULL ? -1 : PyList_Append(list, t);
+    Py_XDECREF(t);
+    return status;
+}
+
+/* One statement that is a block by itself: nothing has to be parsed. */
+static int
+read_plain(struct hr_unit *u, const char *text, const struct hr_block *b,
+           PyObject *list)
+{
+    struct reader m = {0};
+    PyObject *name, *as, *star = NULL;
+    int status = begin_text(&m, u->dict, text, b), kind;
+    if (status <= 0) {
+        return status;
+    }
+    status = 0;
+    while (status == 0 && (kind = next_name(&m, &name, &as)) != 0) {
+        if (kind < 0) {
+            status = -1;
+        }
+        else if (kind == 2) {
+            star = PyUnicode_InternFromString("*");
+            status = star ? add_copy(list, m.module, star, star) : -1;
+            Py_XDECREF(star);
+            break;
+        }
+        else {
+            status = add_copy(list, m.module, name, as);
+            Py_DECREF(name);
+            Py_DECREF(as);
+        }
+    }
+    Py_DECREF(m.module);
+    return status;
+}
+
+struct search {
+    PyObject *dict; /* of the module */
+    PyObject *list;
+};
+
+static int
+read_statement(struct search *w, PyObject *node)
+{
+    PyObject *tail = hr_syntax_get(node, "module");
+    PyObject *level = hr_syntax_get(node, "level");
+    PyObject *names = hr_syntax_get(node, "names");
+    long dots = PyLong_Check(level) ? PyLong_AsLong(level) : 0;
+    char word[1024];
+    const char *utf8 = tail == Py_None ? "" : PyUnicode_AsUTF8(tail);
+    if (utf8 == NULL || dots > 100 || strlen(utf8) > 900) {
+        return utf8 == NULL ? -1 : 0;
+    }
+    memset(word, '.', (size_t)dots);
+    strcpy(word + dots, utf8);
+    PyObject *module = resolve(w->dict, word, strlen(word));
+    int status = module == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *alias = PyList_GET_ITEM(names, i);
+        PyObject *name = hr_syntax_get(alias, "name");
+        PyObject *as = hr_syntax_get(alias, "asname");
+        status = add_copy(w->list, module, name, as == Py_None ? name : as);
+    }
+    Py_XDECREF(module);
+    return status;
+}
+
+/* Statements that have run with the block: not those in functions; a class has
+ * names of its own. */
+static int
+read_statements(struct search *w, PyObject *list)
+{
+    static const char *const parts[] = {"body", "handlers", "orelse",
+                                        "finalbody", "cases"};
+    int status = 0;
+    for (Py_ssize_t i = 0;
+         status == 0 && PyList_Check(list) && i < PyList_GET_SIZE(list); i++) {
+        PyObject *node = PyList_GET_ITEM(list, i);
+        if (hr_syntax_is(node, "ImportFrom")) {
+            status = read_statement(w, node);
+        }
+        for (int k = 0;
+             status == 0 && k < 5 && !hr_syntax_is(node, "FunctionDef") &&
+             !hr_syntax_is(node, "AsyncFunctionDef") &&
+             !hr_syntax_is(node, "ClassDef");
+             k++) {
+            status = read_statements(w, hr_syntax_get(node, parts[k]));
+        }
+    }
+    return status;
+}
+
+PyObject *
+hr_import_read(struct hr_unit *u, const char *text, const struct hr_block *b)
+{
+    struct search w = {.dict = u->dict, .list = PyList_New(0)};
+    size_t size = b->end - b->start;
+    int status = w.list == NULL ? -1 : 0;
+    if (status == 0 && b->kind == HR_BLOCK_IMPORT &&
+        memchr(text + b->start, ';', size) == NULL) {
+        status = read_plain(u, text, b, w.list);
+    }
+    else if (status == 0) {
+        PyObject *tree = hr_syntax_parse(u, text + b->start, size, "");
+        status = tree == NULL ? -1 : read_statements(&w, tree);
+        Py_XDECREF(tree);
+    }
+    if (status < 0) {
+        Py_CLEAR(w.list);
+    }
+    return w.list;
+}
+
+int
+hr_import_is_public(PyObject *all, PyObject *name)
+{
     if (all != NULL) {
         int has = PySequence_Contains(all, name);
         PyErr_Clear();
@@ -146,6 +268,55 @@ hr_import_is_public(PyObject *dict, PyObject *name)
     }
     return PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 &&
            PyUnicode_ReadChar(name, 0) != '_';
+}
+
+int
+hr_import_add_star_names(struct hr_unit *u, const char *text,
+                         const struct hr_block *b, PyObject *names)
+{
+    if (memchr(text + b->start, '*', b->end - b->start) == NULL) {
+        return 0;
+    }
+    PyObject *list = hr_import_read(u, text, b);
+    int status = list == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(list); i++) {
+        PyObject *t = PyList_GET_ITEM(list, i), *key, *value;
+        PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(),
+                                                   PyTuple_GET_ITEM(t, 0));
+        Py_ssize_t pos = 0;
+        if (module == NULL || !PyModule_Check(module) ||
+            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(t, 1), "*") !=
+                0) {
+            continue;
+        }
+        PyObject *dict = PyModule_GetDict(module);
+        PyObject *all = PyDict_GetItemString(dict, "__all__");
+        Py_XINCREF(all);
+        while (status == 0 && PyDict_Next(dict, &pos, &key, &value)) {
+            if (PyDict_GetItemWithError(u->dict, key) == value &&
+                hr_import_is_public(all, key)) {
+                status = PyList_Append(names, key);
+            }
+        }
+        Py_XDECREF(all);
+    }
+    Py_XDECREF(list);
+    return status;
+}
+
+int
+hr_import_is_submodule(struct hr_unit *u, PyObject *name)
+{
+    PyObject *value = PyDict_GetItemWithError(u->dict, name);
+    if (value == NULL || !PyModule_Check(value)) {
+        return 0;
+    }
+    PyObject *full = PyUnicode_FromFormat("%U.%U", u->name, name);
+    PyObject *module =
+        full ? PyDict_GetItemWithError(PyImport_GetModuleDict(), full) : NULL;
+    Py_XDECREF(full);
+    PyErr_Clear();
+    return module == value;
 }
 
 /* -- Imports that run in a batch ------------------------------------------ */
@@ -166,10 +337,11 @@ static int
 import_star(struct hr_unit *u, struct hr_unit *from)
 {
     PyObject *source = from->evaluates ? from->shadow : from->dict;
+    PyObject *all = PyDict_GetItemString(source, "__all__");
     PyObject *key, *value;
     Py_ssize_t pos = 0;
     while (PyDict_Next(source, &pos, &key, &value)) {
-        if (hr_import_is_public(source, key) &&
+        if (hr_import_is_public(all, key) &&
             PyDict_SetItem(u->shadow, key, value) < 0) {
             return -1;
         }
@@ -180,9 +352,9 @@ import_star(struct hr_unit *u, struct hr_unit *from)
 int
 hr_import_run(struct hr_unit *u, const struct hr_block *b)
 {
-    struct hr_import m = {0};
+    struct reader m = {0};
     PyObject *name, *as;
-    int status = hr_import_begin(&m, u->dict, u->text, b);
+    int status = begin_text(&m, u->dict, u->text, b);
     if (status <= 0) {
         return status;
     }
@@ -190,7 +362,7 @@ hr_import_run(struct hr_unit *u, const struct hr_block *b)
     PyObject *names = PyDict_New();
     status = names == NULL ? -1 : from != NULL && from != u;
     int kind;
-    while (status == 1 && (kind = hr_import_next(&m, &name, &as)) != 0) {
+    while (status == 1 && (kind = next_name(&m, &name, &as)) != 0) {
         if (kind == 2) {
             status = import_star(u, from) < 0 ? -1 : 1;
             break;

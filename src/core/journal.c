@@ -157,20 +157,6 @@ hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
     return 0;
 }
 
-/* The dict as the journal will leave it, in a copy. */
-int
-hr_journal_update_dict(struct hr_journal *j, PyObject *dict, PyObject *copy)
-{
-    for (size_t i = 0; i < j->count; i++) {
-        struct hr_swap *s = &j->swaps[i];
-        if (s->place == HR_PLACE_DICT && s->owner == dict &&
-            s->value != NULL && PyDict_SetItem(copy, s->key, s->value) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 int
 hr_journal_reserve(struct hr_journal *j, size_t more)
 {
@@ -233,6 +219,12 @@ hr_journal_place(struct hr_journal *j, size_t i, PyObject **owner,
     *key = s->key;
     *value = s->value;
     return s->place;
+}
+
+void
+hr_journal_put(struct hr_journal *j, size_t i, PyObject *value)
+{
+    Py_XSETREF(j->swaps[i].value, Py_XNewRef(value));
 }
 
 int

@@ -1,47 +1,13 @@
 /* What can be computed again without anybody noticing.
  *
- * Values are of the built-in types without side effects.  Pure is what only
- * reads values and calls a few functions that are known to have no effect; the
- * names of a code object tell.  When in doubt, it is not pure, and then it is
- * not computed.  Called by whatever follows a changed value: derive.c,
- * default.c, member.c, rerun.c.
+ * A syntax tree is pure when it only reads names, and attributes of modules
+ * and classes, computes with values, and calls what is known to have no effect
+ * (value.c).  When in doubt, it is not pure, and then it is not computed.
+ * Called by whatever follows a changed value: worlds.c, rerun.c.
  */
 #include "code.h"
 
-/* -- Values --------------------------------------------------------------- */
-
-int
-hr_pure_is_value(PyObject *o)
-{
-    PyTypeObject *t = Py_TYPE(o);
-    return t == &PyUnicode_Type || t == &PyLong_Type || t == &PyFloat_Type ||
-           t == &PyBool_Type || t == &PyBytes_Type || t == &PyTuple_Type ||
-           t == &PyComplex_Type || t == &PyFrozenSet_Type || o == Py_None ||
-           t == &PyList_Type || t == &PyDict_Type || t == &PySet_Type;
-}
-
-int
-hr_pure_is_module(PyObject *o, PyObject *dict)
-{
-    return dict != NULL && PyModule_Check(o) && PyModule_GetDict(o) == dict;
-}
-
-int
-hr_pure_still_holds(PyObject *current, PyObject *old)
-{
-    if (current == old) {
-        return 1;
-    }
-    if (current == NULL || old == NULL || Py_TYPE(current) != Py_TYPE(old) ||
-        !hr_pure_is_value(old)) {
-        return 0;
-    }
-    int same = PyObject_RichCompareBool(current, old, Py_EQ);
-    PyErr_Clear();
-    return same == 1;
-}
-
-/* -- Code ----------------------------------------------------------------- */
+/* -- Words ---------------------------------------------------------------- */
 
 int
 hr_pure_reads(const char *text, size_t size, PyObject *name)
@@ -62,92 +28,447 @@ hr_pure_reads(const char *text, size_t size, PyObject *name)
     return 0;
 }
 
-static int
-is_listed(PyObject *name, const char *const *list)
+/* -- Expressions ---------------------------------------------------------- */
+
+/* What an expression gives.  Of an ITEM only operators and the methods of
+ * texts are used; an OBJECT is only passed on. */
+enum kind { IMPURE, OBJECT, ITEM, VALUE };
+
+struct walk {
+    const struct hr_world *world;
+    PyObject *bound; /* owned: list of names bound in the tree itself */
+};
+
+static enum kind look(struct walk *w, PyObject *node, PyObject **object);
+
+static enum kind
+look_at_field(struct walk *w, PyObject *node, const char *field)
 {
-    for (int i = 0; list[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, list[i]) == 0) {
+    PyObject *object = NULL;
+    return look(w, hr_syntax_get(node, field), &object);
+}
+
+/* The weakest of all; operands are what an operator or a call uses. */
+static enum kind
+look_at_list(struct walk *w, PyObject *list, int operands)
+{
+    enum kind weakest = VALUE;
+    if (!PyList_Check(list)) {
+        return IMPURE;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        PyObject *object = NULL, *node = PyList_GET_ITEM(list, i);
+        if (node == Py_None) {
+            continue; /* {**d} has no key */
+        }
+        enum kind k = look(w, node, &object);
+        if (k == IMPURE || (operands && k == OBJECT)) {
+            return IMPURE;
+        }
+        weakest = k < weakest ? k : weakest;
+    }
+    return weakest;
+}
+
+static PyObject *
+mangle(const struct hr_world *w, PyObject *id)
+{
+    const char *name = PyUnicode_AsUTF8(id);
+    size_t n = name ? strlen(name) : 0;
+    if (w->cls == NULL || n < 3 || strncmp(name, "__", 2) != 0 ||
+        strcmp(name + n - 2, "__") == 0) {
+        return Py_NewRef(id);
+    }
+    const char *cls = PyUnicode_AsUTF8(w->cls);
+    while (cls != NULL && *cls == '_') {
+        cls++;
+    }
+    return cls == NULL || *cls == '\0'
+               ? Py_NewRef(id)
+               : PyUnicode_FromFormat("_%s%s", cls, name);
+}
+
+static enum kind
+get_kind(PyObject *o)
+{
+    return hr_value_is(o) ? VALUE : OBJECT;
+}
+
+static enum kind
+look_at_name(struct walk *w, PyObject *node, PyObject **object)
+{
+    PyObject *id = mangle(w->world, hr_syntax_get(node, "id"));
+    PyObject *value = NULL;
+    if (id == NULL) {
+        return IMPURE;
+    }
+    int bound = PySequence_Contains(w->bound, id) == 1;
+    if (!bound && w->world->locals != NULL) {
+        value = PyDict_GetItemWithError(w->world->locals, id);
+    }
+    if (!bound && value == NULL) {
+        value = PyDict_GetItemWithError(w->world->globals, id);
+    }
+    if (!bound && value == NULL) {
+        PyObject *builtins = PyEval_GetBuiltins();
+        value = builtins ? PyDict_GetItemWithError(builtins, id) : NULL;
+    }
+    Py_DECREF(id);
+    *object = value;
+    return bound ? ITEM : value == NULL ? IMPURE : get_kind(value);
+}
+
+/* A module or class that stands for another may be asked, but not kept. */
+static int
+is_proxy(struct walk *w, PyObject *o)
+{
+    return o != NULL && w->world->proxies != NULL &&
+           PySequence_Contains(w->world->proxies, o) == 1;
+}
+
+static enum kind look_at_base(struct walk *w, PyObject *node,
+                              PyObject **object);
+
+static enum kind
+look_at_attribute(struct walk *w, PyObject *node, PyObject **object)
+{
+    PyObject *base = NULL, *attr = hr_syntax_get(node, "attr");
+    enum kind k = look_at_base(w, hr_syntax_get(node, "value"), &base);
+    PyObject *value = NULL;
+    if (k == VALUE) {
+        return hr_value_has_attribute(attr) ? VALUE : IMPURE;
+    }
+    if (k == OBJECT && base != NULL && PyModule_CheckExact(base)) {
+        value = PyDict_GetItemWithError(PyModule_GetDict(base), attr);
+    }
+    else if (k == OBJECT && base != NULL && hr_value_is_class(base)) {
+        value = _PyType_Lookup((PyTypeObject *)base, attr);
+        if (value != NULL && Py_TYPE(value)->tp_descr_get != NULL &&
+            !PyType_Check(value)) {
+            value = NULL;
+        }
+    }
+    *object = value;
+    return value == NULL ? IMPURE : get_kind(value);
+}
+
+/* What has an attribute read. */
+static enum kind
+look_at_base(struct walk *w, PyObject *node, PyObject **object)
+{
+    return hr_syntax_is(node, "Name") ? look_at_name(w, node, object)
+           : hr_syntax_is(node, "Attribute")
+               ? look_at_attribute(w, node, object)
+               : look(w, node, object);
+}
+
+static enum kind
+look_at_call(struct walk *w, PyObject *node)
+{
+    PyObject *func = hr_syntax_get(node, "func"), *object = NULL;
+    PyObject *keywords = hr_syntax_get(node, "keywords");
+    if (look_at_list(w, hr_syntax_get(node, "args"), 1) == IMPURE ||
+        !PyList_Check(keywords)) {
+        return IMPURE;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(keywords); i++) {
+        enum kind k = look_at_field(w, PyList_GET_ITEM(keywords, i), "value");
+        if (k == IMPURE || k == OBJECT) {
+            return IMPURE;
+        }
+    }
+    if (hr_syntax_is(func, "Attribute")) {
+        PyObject *base = NULL;
+        PyObject *attr = hr_syntax_get(func, "attr");
+        enum kind k = look_at_base(w, hr_syntax_get(func, "value"), &base);
+        if (k == VALUE || k == ITEM) {
+            return hr_value_has_method(attr, k == VALUE) ? VALUE : IMPURE;
+        }
+    }
+    return look_at_base(w, func, &object) == OBJECT && object != NULL &&
+                   hr_value_is_function(object)
+               ? VALUE
+               : IMPURE;
+}
+
+/* Names that an assignment or a loop binds; 0 when it stores elsewhere. */
+static int
+bind_targets(struct walk *w, PyObject *target, PyObject *names)
+{
+    if (hr_syntax_is(target, "Name")) {
+        PyObject *id = mangle(w->world, hr_syntax_get(target, "id"));
+        int status = id == NULL ? -1 : PyList_Append(names, id);
+        Py_XDECREF(id);
+        return status == 0;
+    }
+    if (hr_syntax_is(target, "Starred")) {
+        return bind_targets(w, hr_syntax_get(target, "value"), names);
+    }
+    if (!hr_syntax_is(target, "Tuple") && !hr_syntax_is(target, "List")) {
+        return 0;
+    }
+    PyObject *list = hr_syntax_get(target, "elts");
+    int ok = 1;
+    for (Py_ssize_t i = 0; ok && i < PyList_GET_SIZE(list); i++) {
+        ok = bind_targets(w, PyList_GET_ITEM(list, i), names);
+    }
+    return ok;
+}
+
+static enum kind
+look_at_comprehension(struct walk *w, PyObject *node)
+{
+    PyObject *loops = hr_syntax_get(node, "generators");
+    Py_ssize_t before = PyList_GET_SIZE(w->bound);
+    enum kind k = VALUE;
+    for (Py_ssize_t i = 0; k != IMPURE && i < PyList_GET_SIZE(loops); i++) {
+        PyObject *loop = PyList_GET_ITEM(loops, i);
+        k = look_at_field(w, loop, "iter");
+        if (k == OBJECT ||
+            !bind_targets(w, hr_syntax_get(loop, "target"), w->bound) ||
+            look_at_list(w, hr_syntax_get(loop, "ifs"), 1) == IMPURE) {
+            k = IMPURE;
+        }
+    }
+    static const char *const parts[] = {"elt", "key", "value"};
+    for (int i = 0; k != IMPURE && i < 3; i++) {
+        if (hr_syntax_get(node, parts[i]) != Py_None) {
+            k = look_at_field(w, node, parts[i]);
+        }
+    }
+    (void)PyList_SetSlice(w->bound, before, PY_SSIZE_T_MAX, NULL);
+    return k == IMPURE ? IMPURE : VALUE;
+}
+
+/* `int | None`, `list[str]`: of types. */
+static int
+is_of_types(PyObject *o)
+{
+    if (o == NULL) {
+        return 0;
+    }
+    PyObject *module = PyType_Check(o) ? NULL : (PyObject *)Py_TYPE(o);
+    const char *name = module ? Py_TYPE(o)->tp_name : "";
+    return PyType_Check(o) || o == Py_None || strstr(name, "Alias") != NULL ||
+           strstr(name, "UnionType") != NULL ||
+           strcmp(name, "_SpecialForm") == 0 ||
+           strcmp(name, "_TupleType") == 0;
+}
+
+static enum kind
+look_at_operands(struct walk *w, PyObject *node, const char *left,
+                 const char *right)
+{
+    PyObject *a = NULL, *b = NULL;
+    enum kind x = look(w, hr_syntax_get(node, left), &a);
+    enum kind y = look(w, hr_syntax_get(node, right), &b);
+    if (x == IMPURE || y == IMPURE) {
+        return IMPURE;
+    }
+    if (x == OBJECT) {
+        return is_of_types(a) && (y != OBJECT || is_of_types(b) || b == NULL)
+                   ? OBJECT
+                   : IMPURE;
+    }
+    if (y == OBJECT) {
+        return a == Py_None && is_of_types(b) ? OBJECT : IMPURE;
+    }
+    return x == VALUE && y == VALUE && strcmp(right, "slice") != 0 ? VALUE
+                                                                   : ITEM;
+}
+
+static enum kind
+look_at_text(struct walk *w, PyObject *node)
+{
+    PyObject *spec = hr_syntax_get(node, "format_spec"), *object = NULL;
+    enum kind k = look_at_field(w, node, "value");
+    return k == IMPURE || k == OBJECT ||
+                   (spec != Py_None && look(w, spec, &object) == IMPURE)
+               ? IMPURE
+               : VALUE;
+}
+
+static enum kind
+look(struct walk *w, PyObject *node, PyObject **object)
+{
+    enum kind k = IMPURE;
+    if (hr_syntax_is(node, "Constant")) {
+        *object = hr_syntax_get(node, "value");
+        return VALUE;
+    }
+    if (hr_syntax_is(node, "Name") || hr_syntax_is(node, "Attribute")) {
+        k = look_at_base(w, node, object);
+        return is_proxy(w, *object) ? IMPURE : k;
+    }
+    if (hr_syntax_is(node, "Call")) {
+        return look_at_call(w, node);
+    }
+    if (hr_syntax_is(node, "Tuple") || hr_syntax_is(node, "List") ||
+        hr_syntax_is(node, "Set")) {
+        return look_at_list(w, hr_syntax_get(node, "elts"), 0) ? VALUE
+                                                               : IMPURE;
+    }
+    if (hr_syntax_is(node, "Dict")) {
+        return look_at_list(w, hr_syntax_get(node, "keys"), 0) &&
+                       look_at_list(w, hr_syntax_get(node, "values"), 0)
+                   ? VALUE
+                   : IMPURE;
+    }
+    if (hr_syntax_is(node, "BinOp")) {
+        return look_at_operands(w, node, "left", "right");
+    }
+    if (hr_syntax_is(node, "Subscript")) {
+        return look_at_operands(w, node, "value", "slice");
+    }
+    if (hr_syntax_is(node, "UnaryOp")) {
+        k = look_at_field(w, node, "operand");
+        return k == OBJECT ? IMPURE : k;
+    }
+    if (hr_syntax_is(node, "Starred")) {
+        k = look_at_field(w, node, "value");
+        return k == OBJECT ? IMPURE : k;
+    }
+    if (hr_syntax_is(node, "BoolOp")) {
+        return look_at_list(w, hr_syntax_get(node, "values"), 1);
+    }
+    if (hr_syntax_is(node, "Compare")) {
+        k = look_at_field(w, node, "left");
+        return k == IMPURE || k == OBJECT ||
+                       !look_at_list(w, hr_syntax_get(node, "comparators"), 1)
+                   ? IMPURE
+                   : VALUE;
+    }
+    if (hr_syntax_is(node, "IfExp")) {
+        enum kind test = look_at_field(w, node, "test");
+        enum kind a = look_at_field(w, node, "body");
+        enum kind b = look_at_field(w, node, "orelse");
+        return test == OBJECT || !test ? IMPURE : a < b ? a : b;
+    }
+    if (hr_syntax_is(node, "JoinedStr")) {
+        return look_at_list(w, hr_syntax_get(node, "values"), 1) ? VALUE
+                                                                 : IMPURE;
+    }
+    if (hr_syntax_is(node, "FormattedValue")) {
+        return look_at_text(w, node);
+    }
+    if (hr_syntax_is(node, "Slice")) {
+        static const char *const parts[] = {"lower", "upper", "step"};
+        k = VALUE;
+        for (int i = 0; k != IMPURE && i < 3; i++) {
+            if (hr_syntax_get(node, parts[i]) != Py_None) {
+                k = look_at_field(w, node, parts[i]);
+                k = k == OBJECT ? IMPURE : k;
+            }
+        }
+        return k;
+    }
+    if (hr_syntax_is(node, "ListComp") || hr_syntax_is(node, "SetComp") ||
+        hr_syntax_is(node, "DictComp") || hr_syntax_is(node, "GeneratorExp")) {
+        return look_at_comprehension(w, node);
+    }
+    return IMPURE;
+}
+
+int
+hr_pure_is_expression(const struct hr_world *world, PyObject *node)
+{
+    struct walk w = {.world = world, .bound = PyList_New(0)};
+    PyObject *object = NULL;
+    int pure = w.bound != NULL && look(&w, node, &object) != IMPURE;
+    Py_XDECREF(w.bound);
+    PyErr_Clear();
+    return pure;
+}
+
+/* -- Statements ----------------------------------------------------------- */
+
+static int check_statements(struct walk *w, PyObject *list, int flags);
+
+static int
+check_assignment(struct walk *w, PyObject *node)
+{
+    if (hr_syntax_is(node, "AnnAssign")) {
+        return hr_syntax_get(node, "value") != Py_None &&
+               (w->world->lazy ||
+                look_at_field(w, node, "annotation") != IMPURE) &&
+               look_at_field(w, node, "value") != IMPURE &&
+               bind_targets(w, hr_syntax_get(node, "target"), w->bound);
+    }
+    PyObject *targets = hr_syntax_get(node, "targets");
+    int pure = look_at_field(w, node, "value") != IMPURE;
+    for (Py_ssize_t i = 0; pure && i < PyList_GET_SIZE(targets); i++) {
+        pure = bind_targets(w, PyList_GET_ITEM(targets, i), w->bound);
+    }
+    return pure;
+}
+
+static int
+check_if(struct walk *w, PyObject *node, int flags)
+{
+    enum kind test = look_at_field(w, node, "test");
+    return test != IMPURE && test != OBJECT &&
+           check_statements(w, hr_syntax_get(node, "body"), flags) &&
+           check_statements(w, hr_syntax_get(node, "orelse"), flags);
+}
+
+static int
+check_statement(struct walk *w, PyObject *node, int flags)
+{
+    if (hr_syntax_is(node, "Assign") || hr_syntax_is(node, "AnnAssign")) {
+        return check_assignment(w, node);
+    }
+    if (hr_syntax_is(node, "AugAssign")) {
+        PyObject *target = hr_syntax_get(node, "target"), *object = NULL;
+        return (flags & HR_PURE_ADDS) && hr_syntax_is(target, "Name") &&
+               look_at_name(w, target, &object) >= ITEM &&
+               look_at_field(w, node, "value") >= ITEM;
+    }
+    if (hr_syntax_is(node, "If")) {
+        return check_if(w, node, flags);
+    }
+    if (hr_syntax_is(node, "Expr")) {
+        return hr_syntax_is(hr_syntax_get(node, "value"), "Constant");
+    }
+    if (flags & HR_PURE_DEFINES) {
+        if (hr_syntax_is(node, "FunctionDef") ||
+            hr_syntax_is(node, "AsyncFunctionDef")) {
+            PyObject *args = hr_syntax_get(node, "args");
+            PyObject *list = hr_syntax_get(node, "decorator_list");
+            PyObject *name = hr_syntax_get(node, "name");
+            return PyList_GET_SIZE(list) == 0 &&
+                   look_at_list(w, hr_syntax_get(args, "defaults"), 0) &&
+                   look_at_list(w, hr_syntax_get(args, "kw_defaults"), 0) &&
+                   PyList_Append(w->bound, name) == 0;
+        }
+        if (hr_syntax_is(node, "Import") || hr_syntax_is(node, "ImportFrom")) {
             return 1;
         }
     }
-    return 0;
+    return hr_syntax_is(node, "Pass");
 }
 
-static const char *const pure_functions[] = {
-    "str",    "int",   "float", "bool",      "len",  "abs", "min", "max",
-    "round",  "sum",   "tuple", "frozenset", "repr", "ord", "chr", "bytes",
-    "sorted", "range", "list",  "dict",      "set",  NULL};
-static const char *const pure_methods[] = {
-    "upper", "lower", "strip",  "lstrip", "rstrip",  "title",      "format",
-    "join",  "split", "encode", "decode", "replace", "capitalize", NULL};
-
-/* A comprehension of values, which before 3.12 is code of its own. */
 static int
-is_pure_nested(PyObject *code, PyObject *dict)
+check_statements(struct walk *w, PyObject *list, int flags)
 {
-    PyObject *names = ((PyCodeObject *)code)->co_names;
-    const char *name = PyUnicode_AsUTF8(((PyCodeObject *)code)->co_name);
-    if (name == NULL || name[0] != '<' || strcmp(name, "<lambda>") == 0 ||
-        strcmp(name, "<genexpr>") == 0) {
-        return 0;
+    int pure = PyList_Check(list);
+    for (Py_ssize_t i = 0; pure && i < PyList_GET_SIZE(list); i++) {
+        pure = check_statement(w, PyList_GET_ITEM(list, i), flags);
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *n = PyTuple_GET_ITEM(names, i);
-        PyObject *value = PyDict_GetItemWithError(dict, n);
-        if (value != NULL ? !hr_pure_is_value(value)
-                          : !is_listed(n, pure_functions) &&
-                                !is_listed(n, pure_methods)) {
-            return 0;
-        }
-    }
-    return 1;
+    return pure;
 }
 
 int
-hr_pure_is_assignment(PyObject *code, PyObject *dict, PyObject *target,
-                      PyObject *module)
+hr_pure_are_statements(const struct hr_world *world, PyObject *list, int flags,
+                       PyObject *targets)
 {
-    PyObject *names = ((PyCodeObject *)code)->co_names;
-    PyObject *consts = ((PyCodeObject *)code)->co_consts;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
-        PyObject *o = PyTuple_GET_ITEM(consts, i);
-        if (PyCode_Check(o) && !is_pure_nested(o, dict)) {
-            return 0;
-        }
+    struct walk w = {.world = world, .bound = PyList_New(0)};
+    int pure = w.bound != NULL && check_statements(&w, list, flags);
+    if (pure && targets != NULL &&
+        PyList_SetSlice(targets, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX, w.bound) <
+            0) {
+        pure = 0;
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        PyObject *value = PyDict_GetItemWithError(dict, name);
-        if (PyUnicode_Compare(name, target) == 0 ||
-            (value != NULL
-                 ? hr_pure_is_value(value) || hr_pure_is_module(value, module)
-             : module != NULL && PyDict_GetItemWithError(module, name) != NULL
-                 ? hr_pure_is_value(PyDict_GetItemWithError(module, name))
-                 : is_listed(name, pure_functions) ||
-                       is_listed(name, pure_methods))) {
-            continue;
-        }
-        return 0;
-    }
-    return 1;
-}
-
-int
-hr_pure_is_definition(PyObject *code, PyObject *dict)
-{
-    PyObject *names = ((PyCodeObject *)code)->co_names;
-    PyObject *stored = hr_code_stored_names(code);
-    int pure = stored == NULL ? -1 : 1;
-    for (Py_ssize_t i = 0; pure == 1 && i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        PyObject *value = PyDict_GetItemWithError(dict, name);
-        if (PySequence_Contains(stored, name) == 1) {
-            continue;
-        }
-        pure = value != NULL ? hr_pure_is_value(value)
-                             : is_listed(name, pure_functions) ||
-                                   is_listed(name, pure_methods);
-    }
-    Py_XDECREF(stored);
+    Py_XDECREF(w.bound);
+    PyErr_Clear();
     return pure;
 }

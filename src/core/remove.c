@@ -58,6 +58,9 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
     if (has <= 0) {
         return has;
     }
+    if (s->depth == 0 && hr_import_is_submodule(s->u, name)) {
+        return 0; /* the import system has set it, and others count on it */
+    }
     if (hr_scope_set_name(s, name, NULL) < 0) {
         return -1;
     }

@@ -42,6 +42,25 @@ get_chain_name(const char *text, const struct hr_block *b, const char **name)
     return b->kind == HR_BLOCK_OTHER ? get_augmented(text, b, name) : 0;
 }
 
+/* Can the block be computed again, as the names are now?  -1 with an
+ * exception. */
+static int
+can_rerun(struct hr_scope *s, const struct hr_block *b, int flags)
+{
+    struct hr_world now = {.globals = s->u->shadow};
+    PyObject *tree =
+        hr_syntax_parse(s->u, s->u->text + b->start, b->end - b->start, "");
+    if (s->type != NULL) {
+        now.locals = s->ns;
+        now.cls = s->classes[s->depth - 1];
+    }
+    now.lazy = s->u->future & CO_FUTURE_ANNOTATIONS;
+    int pure =
+        tree == NULL ? -1 : hr_pure_are_statements(&now, tree, flags, NULL);
+    Py_XDECREF(tree);
+    return pure;
+}
+
 int
 hr_rerun_is_chained(struct hr_scope *s, size_t i)
 {
@@ -73,16 +92,7 @@ hr_rerun_is_chained(struct hr_scope *s, size_t i)
     }
     /* Only what can be computed again. */
     const struct hr_block *b = &s->new->items[i];
-    PyObject *code =
-        hr_code_compile(s->u, s->u->text + b->start, b->end - b->start,
-                        (int)b->line, s->classes, s->depth);
-    PyObject *target = hr_name_decode(name, n);
-    int pure = code == NULL || target == NULL
-                   ? -1
-                   : hr_pure_is_assignment(code, s->u->dict, target, NULL);
-    Py_XDECREF(target);
-    Py_XDECREF(code);
-    return pure;
+    return can_rerun(s, b, HR_PURE_ADDS);
 }
 
 /* -- Conditions ----------------------------------------------------------- */
@@ -111,9 +121,5 @@ hr_rerun_is_conditional(struct hr_scope *s, size_t i)
     if (!reads) {
         return 0;
     }
-    PyObject *code = hr_code_compile(s->u, text + b->start, b->end - b->start,
-                                     (int)b->line, s->classes, s->depth);
-    int pure = code == NULL ? -1 : hr_pure_is_definition(code, s->u->dict);
-    Py_XDECREF(code);
-    return pure;
+    return can_rerun(s, b, HR_PURE_DEFINES);
 }

@@ -132,6 +132,10 @@ hr_scope_bound_names(struct hr_unit *u, const char *text,
     }
     else {
         Py_SETREF(names, Py_NewRef(stored));
+        if (b->kind == HR_BLOCK_IMPORT &&
+            hr_import_add_star_names(u, text, b, names) < 0) {
+            Py_CLEAR(names);
+        }
     }
     Py_XDECREF(stored);
     Py_XDECREF(code);
@@ -156,11 +160,14 @@ hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t from,
             }
             continue;
         }
+        int star = b->kind == HR_BLOCK_IMPORT &&
+                   memchr(s->u->text + b->start, '*', b->end - b->start);
         if (b->kind == HR_BLOCK_STRING || hr_scope_is_main(s, b)) {
             continue;
         }
-        int has =
-            hr_name_may_be_in(s->u->text + b->start, b->end - b->start, name);
+        int has = star ? 1
+                       : hr_name_may_be_in(s->u->text + b->start,
+                                           b->end - b->start, name);
         if (has > 0) {
             PyObject *names = hr_scope_bound_names(s->u, s->u->text, b);
             has = names == NULL ? -1 : PySequence_Contains(names, name);

@@ -141,17 +141,65 @@ int hr_rerun_is_chained(struct hr_scope *s, size_t i);
  * only defines and assigns. */
 int hr_rerun_is_conditional(struct hr_scope *s, size_t i);
 
-/* -- default.c, member.c: what computes from a changed name ------------------
+/* -- worlds.c: as the names are, and as they will be -------------------------
  */
 
-/* Defaults of an unchanged definition of the scope that compute from
- * `changed`.  In a class the planned names are in s->ns. */
-int hr_default_follow(struct hr_scope *s, PyObject *changed, const char *text,
-                      const struct hr_block *b);
-/* Members of a class that compute from members that changed. */
-int hr_member_derive(struct hr_scope *s);
-/* A class whose members compute from a changed name of the module. */
-int hr_member_follow(struct hr_plan *p, PyObject *changed, struct hr_unit *u,
+struct hr_worlds {
+    struct hr_world was, is;
+};
+/* Both worlds of a scope, for that tree; clear them also after a failure. */
+int hr_worlds_make(struct hr_scope *s, PyObject *tree, struct hr_worlds *w);
+void hr_worlds_clear(struct hr_worlds *w);
+/* What an expression gives in both (owned), or in both namespaces what
+ * statements assign, whose names are added to `targets`.  1, or 0 when it is
+ * not to be computed. */
+int hr_worlds_expression(struct hr_scope *s, struct hr_worlds *w,
+                         PyObject *node, PyObject **was, PyObject **is);
+int hr_worlds_statements(struct hr_scope *s, struct hr_worlds *w,
+                         PyObject *tree, const char *text,
+                         const struct hr_block *b, PyObject *targets);
+/* The index of a place in a journal, or -1. */
+long hr_worlds_find(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                    PyObject *name);
+
+/* -- derive.c, copy.c, default.c, member.c: what follows a changed name ------
+ */
+
+struct hr_derive {
+    struct hr_plan *p;
+    size_t first;           /* swaps from here on are ours */
+    size_t *queue;          /* owned: indices of swaps */
+    size_t count, capacity; /* of it */
+    PyObject *kept;         /* owned: functions before defaults followed */
+    PyObject *owner, *name; /* borrowed: whose name has another value now */
+    PyObject *old, *new;    /* borrowed, or NULL */
+    PyObject *module;       /* borrowed: of a module's name */
+};
+/* One block of a module or class, which did not change or is planned. */
+int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
+                    const struct hr_block *b);
+/* A name of the scope that holds `old`, as it is or as its own statement has
+ * just planned it, is to hold `new` (NULL: it goes). */
+int hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
+                  PyObject *old, PyObject *new);
+/* Imports of a block: what they copy of the name. */
+int hr_copy_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
+                   const struct hr_block *b);
+/* What a module gives to stars as `name`, as it is or as planned.  Borrowed or
+ * NULL. */
+PyObject *hr_copy_public(struct hr_derive *w, PyObject *dict, PyObject *name,
+                         int planned);
+/* Defaults and annotations of the function of a block that compute from the
+ * name `changed`. */
+int hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
+                      const char *text, const struct hr_block *b);
+/* `function` was made by a header that changed: defaults whose text did not
+ * change are those of `live`. */
+int hr_default_keep(struct hr_scope *s, PyObject *live,
+                    const struct hr_block *old, const struct hr_block *new,
+                    PyObject *function);
+/* The members of a class. */
+int hr_member_follow(struct hr_derive *w, struct hr_scope *outer,
                      const char *text, const struct hr_block *b);
 
 /* -- enum.c: enumerations keep their members ---------------------------------

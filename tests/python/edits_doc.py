@@ -97,6 +97,7 @@ back to the old text
 each is live
 as new ones
 lines only
+follow where nobody can notice that it is computed again; else they stay as they are
 as their parts
 stays replaced; `restore()` shows the edit
 """

@@ -171,6 +171,11 @@ CLASSES = [
     ("deleted, added again, edited again", 4, ["delete_*"]),
     ("moves", 6, ["move_*", "swap_names_*"]),
     (
+        "what follows a name: copies, constants, attributes",
+        20,
+        ["copy_*", "derived_*"],
+    ),
+    (
         "other sequences",
         4,
         ["same_text_*", "edit_while_*", "class_edits_mixed_*", "two_modules_*"],
