@@ -436,6 +436,8 @@ int hr_value_has_attribute(PyObject *name);
 
 /* Is the name a word of this text? */
 int hr_pure_reads(const char *text, size_t size, PyObject *name);
+/* May it be one? */
+int hr_pure_may_read(const char *text, size_t size, PyObject *name);
 /* Where names are looked up.  Owned. */
 struct hr_world {
     PyObject *globals, *locals; /* dicts; locals NULL: of a module */

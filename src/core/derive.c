@@ -48,7 +48,7 @@ count_bindings(struct hr_scope *s, const char *text, PyObject *name)
             Py_XDECREF(other);
         }
         else if (b->kind != HR_BLOCK_STRING && b->kind != HR_BLOCK_IMPORT &&
-                 hr_pure_reads(text + b->start, b->end - b->start, name)) {
+                 hr_pure_may_read(text + b->start, b->end - b->start, name)) {
             PyObject *names = hr_scope_bound_names(s->u, text, b);
             count = names == NULL
                         ? -1
@@ -139,7 +139,7 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
 {
     const char *at = text + b->start, *end = text + b->end, *found;
     if (w->owner == s->u->dict || w->owner == s->type) {
-        return hr_pure_reads(at, b->end - b->start, w->name);
+        return hr_pure_may_read(at, b->end - b->start, w->name);
     }
     Py_ssize_t n;
     const char *name = PyUnicode_AsUTF8AndSize(w->name, &n);
@@ -150,7 +150,9 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
         }
         at = found + 1;
     }
-    return 0;
+    PyErr_Clear();
+    return !hr_pure_reads(text + b->start, b->end - b->start, w->name) &&
+           hr_pure_may_read(text + b->start, b->end - b->start, w->name);
 }
 
 int
@@ -162,7 +164,7 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
     int status = 0;
     if (b->kind == HR_BLOCK_CLASS) {
         /* Copies may stand in it, too. */
-        return hr_pure_reads(at, size, w->name)
+        return hr_pure_may_read(at, size, w->name)
                    ? hr_member_follow(w, s, text, b)
                    : 0;
     }
@@ -170,7 +172,8 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
         (b->kind == HR_BLOCK_IMPORT || b->kind == HR_BLOCK_COMPOUND ||
          b->kind == HR_BLOCK_OTHER) &&
         memmem(at, size, "import", 6) != NULL &&
-        (memchr(at, '*', size) != NULL || hr_pure_reads(at, size, w->name))) {
+        (memchr(at, '*', size) != NULL ||
+         hr_pure_may_read(at, size, w->name))) {
         status = hr_copy_follow(w, s, text, b);
     }
     if (status < 0 || w->new == NULL || !is_read(w, s, text, b)) {
@@ -244,15 +247,11 @@ static int
 mentions(struct hr_derive *w, struct hr_source *s)
 {
     size_t size;
-    Py_ssize_t n;
     const char *text = get_text(w->p, s, &size);
-    const char *name = PyUnicode_AsUTF8AndSize(w->name, &n);
-    if (text == NULL || name == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    return memmem(text, size, name, (size_t)n) != NULL ||
-           (w->module != NULL && memmem(text, size, "import *", 8) != NULL);
+    int may = text == NULL ? 0 : hr_name_may_be_in(text, size, w->name);
+    PyErr_Clear();
+    return may > 0 || (text != NULL && w->module != NULL &&
+                       memmem(text, size, "import *", 8) != NULL);
 }
 
 static int

@@ -28,6 +28,17 @@ hr_pure_reads(const char *text, size_t size, PyObject *name)
     return 0;
 }
 
+int
+hr_pure_may_read(const char *text, size_t size, PyObject *name)
+{
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] >= 0x80) {
+            return 1; /* names can be written in several ways (name.c) */
+        }
+    }
+    return hr_pure_reads(text, size, name);
+}
+
 /* -- Expressions ---------------------------------------------------------- */
 
 /* What an expression gives.  Of an ITEM only operators and the methods of
