@@ -88,14 +88,48 @@ has_meta_descriptor(PyTypeObject *meta, PyObject *name)
 int
 hr_class_set(PyObject *type, PyObject *name, PyObject *value)
 {
-    if (has_meta_descriptor(Py_TYPE(type), name)) {
+    /* 3.12: type lets nobody delete its parameters. */
+    int guarded = value == NULL && PyUnicode_CompareWithASCIIString(
+                                       name, "__type_params__") == 0;
+    if (guarded || has_meta_descriptor(Py_TYPE(type), name)) {
         PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
         int status = value != NULL ? PyDict_SetItem(dict, name, value)
                                    : PyDict_DelItem(dict, name);
         PyType_Modified((PyTypeObject *)type);
         return status;
     }
-    return PyType_Type.tp_setattro(type, name, value);
+    int status = PyType_Type.tp_setattro(type, name, value);
+    if (value == NULL && status == 0 &&
+        PyUnicode_CompareWithASCIIString(name, "__new__") == 0) {
+        hr_class_restore_new((PyTypeObject *)type);
+    }
+    return status;
+}
+
+/* CPython leaves the slot of a class whose __new__ went at the function that
+ * looks for one, and object.__new__() then takes no arguments. */
+void
+hr_class_restore_new(PyTypeObject *type)
+{
+    PyObject *name = PyUnicode_InternFromString("__new__");
+    PyObject *new = name ? _PyType_Lookup(type, name) : NULL; /* borrowed */
+    Py_XDECREF(name);
+    PyErr_Clear();
+    if (new == NULL || !PyCFunction_Check(new) ||
+        PyCFunction_GET_SELF(new) == NULL ||
+        !PyType_Check(PyCFunction_GET_SELF(new))) {
+        return;
+    }
+    type->tp_new = ((PyTypeObject *)PyCFunction_GET_SELF(new))->tp_new;
+    PyObject *key, *ref, *all = (PyObject *)type->tp_subclasses;
+    Py_ssize_t pos = 0;
+    while (all != NULL && PyDict_Next(all, &pos, &key, &ref)) {
+        PyObject *sub = hr_compat_weakref_get(ref);
+        if (sub != NULL) {
+            hr_class_restore_new((PyTypeObject *)sub);
+            Py_DECREF(sub);
+        }
+    }
 }
 
 /* -- Clone ---------------------------------------------------------------- */
@@ -179,7 +213,7 @@ hr_class_clone(struct hr_state *st, PyObject *o)
         }
     }
     if (has_init_subclass(type)) {
-        Py_SETREF(bases, PyTuple_Pack(1, hr_layout_static_base(type)));
+        Py_SETREF(bases, PyTuple_Pack(1, hr_layout_solid_base(type)));
         if (bases == NULL) {
             goto done;
         }
@@ -303,8 +337,11 @@ plan_attributes(struct hr_state *st, struct hr_journal *j,
         if (is_fixed(name, value)) {
             continue;
         }
-        PyObject *moved = hr_transfer_value(m, value);
         PyObject *old = PyDict_GetItemWithError(current, name);
+        if (old == value) {
+            continue;
+        }
+        PyObject *moved = hr_transfer_value(m, value);
         status = moved == NULL
                      ? -1
                      : hr_class_plan_attribute(st, j, type, name, old, moved);
@@ -339,10 +376,13 @@ int
 hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
               PyObject *donor, PyObject *original, long layer)
 {
-    if (hr_layout_check(st, type, donor) < 0) {
+    PyObject *meta = (PyObject *)Py_TYPE(type);
+    hr_journal_peek(j, HR_PLACE_META, type, NULL, &meta);
+    if (hr_layout_check(st, type, donor, (PyTypeObject *)meta) < 0) {
         return -1;
     }
-    struct hr_transfer m = {.from = donor, .cell = PyCell_New(type)};
+    struct hr_transfer m = {
+        .from = donor, .cell = PyCell_New(type), .st = st, .layer = layer};
     PyObject *bases =
         map_bases(((PyTypeObject *)donor)->tp_bases, type, original);
     int status = m.cell == NULL || bases == NULL ? -1 : 0;
@@ -364,11 +404,10 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
         PyObject *name, *value;
         Py_ssize_t pos = 0;
         PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
-        while (PyDict_Next(dict, &pos, &name, &value)) {
-            PyObject *cell = hr_transfer_find_cell(value, donor, 4);
-            if (cell != NULL) {
+        while (status == 0 && PyDict_Next(dict, &pos, &name, &value)) {
+            PyObject *cell = hr_transfer_find_cell(&m, value);
+            if (cell != NULL && !hr_journal_has(j, HR_PLACE_CELL, cell)) {
                 status = hr_journal_add(j, HR_PLACE_CELL, cell, NULL, type);
-                break;
             }
         }
     }

@@ -41,13 +41,73 @@ is_ours(PyObject *name)
     return 0;
 }
 
-static int
-refuse_slots(struct hr_scope *s)
+/* Other slots than those of the class need other memory; the same ones, in
+ * another order or kind of container, or with other docs, do not. */
+int
+hr_classdef_check_slots(struct hr_state *st, PyObject *type, PyObject *slots)
 {
-    return hr_rude(s->u->plan->st, "HR301",
-                   "the __slots__ of %s would change, and its instances that "
-                   "exist have no room for others; restart",
-                   ((PyTypeObject *)s->type)->tp_name);
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    PyObject *old = PyDict_GetItemString(dict, "__slots__");
+    int same = 0;
+    if (old != NULL && slots != NULL && !PyUnicode_Check(old) &&
+        !PyUnicode_Check(slots)) {
+        PyObject *a = PySet_New(old), *b = a ? PySet_New(slots) : NULL;
+        same = b == NULL ? -1 : PyObject_RichCompareBool(a, b, Py_EQ);
+        Py_XDECREF(a);
+        Py_XDECREF(b);
+    }
+    if (same != 0) {
+        return same < 0 ? -1 : 0;
+    }
+    return hr_rude(st, "HR301",
+                   "the __slots__ of %s would change, and a class that exists "
+                   "cannot lay its instances out anew; restart",
+                   ((PyTypeObject *)type)->tp_name);
+}
+
+/* As type.__new__ does: some functions are class or static methods without
+ * being decorated. */
+static int
+wrap_special(PyObject *name, PyObject **value)
+{
+    PyObject *wrapper = NULL;
+    if (!PyFunction_Check(*value)) {
+        return 0;
+    }
+    if (PyUnicode_CompareWithASCIIString(name, "__new__") == 0) {
+        wrapper = PyStaticMethod_New(*value);
+    }
+    else if (PyUnicode_CompareWithASCIIString(name, "__init_subclass__") ==
+                 0 ||
+             PyUnicode_CompareWithASCIIString(name, "__class_getitem__") ==
+                 0) {
+        wrapper = PyClassMethod_New(*value);
+    }
+    else {
+        return 0;
+    }
+    if (wrapper == NULL) {
+        return -1;
+    }
+    Py_SETREF(*value, wrapper);
+    return 0;
+}
+
+/* A member that was evaluated, before it goes into the class. */
+static int
+check_member(struct hr_scope *s, PyObject *name, PyObject *old,
+             PyObject **value)
+{
+    if (PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
+        return hr_classdef_check_slots(s->u->plan->st, s->type, *value);
+    }
+    if (old != NULL && Py_TYPE(old) == &PyMemberDescr_Type &&
+        PyDescr_TYPE(old) == (PyTypeObject *)s->type) {
+        PyErr_Format(PyExc_ValueError,
+                     "%R in __slots__ conflicts with class variable", name);
+        return -1;
+    }
+    return wrap_special(name, value);
 }
 
 /* As type.__new__ does: a class with __eq__ and no __hash__ has none. */
@@ -81,14 +141,13 @@ plan_names(struct hr_scope *s)
         if (new == before || is_ours(name) || new == NULL) {
             continue;
         }
-        if (PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
-            status = refuse_slots(s);
-            break;
-        }
         PyObject *old = PyDict_GetItemWithError(s->live, name);
         PyObject *value = Py_NewRef(new);
-        status =
-            hr_merge_value(s, name, old, &value, hr_scope_old_block(s, name));
+        status = check_member(s, name, old, &value);
+        if (status == 0) {
+            status = hr_merge_value(s, name, old, &value,
+                                    hr_scope_old_block(s, name));
+        }
         if (status == 0 && value != old) {
             status = PyFunction_Check(value)
                          ? 0
@@ -108,7 +167,7 @@ plan_names(struct hr_scope *s)
         int has = PyDict_Contains(s->ns, name);
         if (has == 0 &&
             PyUnicode_CompareWithASCIIString(name, "__slots__") == 0) {
-            status = refuse_slots(s);
+            status = hr_classdef_check_slots(s->u->plan->st, s->type, NULL);
             break;
         }
         status = has < 0                ? -1
@@ -119,81 +178,6 @@ plan_names(struct hr_scope *s)
     Py_XDECREF(names);
     Py_XDECREF(was);
     return status;
-}
-
-static int
-is_abstract(PyObject *value)
-{
-    PyObject *mark = PyObject_GetAttrString(value, "__isabstractmethod__");
-    int abstract = mark != NULL && PyObject_IsTrue(mark) == 1;
-    Py_XDECREF(mark);
-    PyErr_Clear();
-    return abstract;
-}
-
-/* Names of a base that are abstract there, and not implemented here. */
-static int
-add_inherited(struct hr_scope *s, PyObject *base, PyObject *names)
-{
-    PyObject *theirs = PyObject_GetAttrString(base, "__abstractmethods__");
-    PyObject *list = theirs ? PySequence_List(theirs) : NULL;
-    int status = 0;
-    PyErr_Clear();
-    for (Py_ssize_t i = 0;
-         status == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
-        PyObject *name = PyList_GET_ITEM(list, i);
-        PyObject *value = PyDict_GetItemWithError(s->ns, name);
-        if (value == NULL) {
-            value = PyDict_GetItemWithError(s->live, name) == NULL
-                        ? _PyType_Lookup((PyTypeObject *)s->type, name)
-                        : _PyType_Lookup((PyTypeObject *)base, name);
-        }
-        if (value != NULL && is_abstract(value)) {
-            status = PySet_Add(names, name);
-        }
-    }
-    Py_XDECREF(list);
-    Py_XDECREF(theirs);
-    return status;
-}
-
-/* Which members are abstract is kept apart, for object.__new__(). */
-static int
-update_abstract(struct hr_scope *s)
-{
-    PyObject *names = PySet_New(NULL), *frozen = NULL, *key = NULL;
-    PyObject *bases = ((PyTypeObject *)s->type)->tp_bases;
-    hr_layer_peek(s->u->plan->st, HR_LAYER_SOURCES, HR_PLACE_BASES, s->type,
-                  NULL, &bases);
-    PyObject *name, *value;
-    Py_ssize_t pos = 0;
-    int status = names == NULL ? -1 : 0;
-    while (status == 0 && PyDict_Next(s->ns, &pos, &name, &value)) {
-        if (is_abstract(value)) {
-            status = PySet_Add(names, name);
-        }
-    }
-    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(bases); i++) {
-        status = add_inherited(s, PyTuple_GET_ITEM(bases, i), names);
-    }
-    if (status == 0) {
-        frozen = PyFrozenSet_New(names);
-        key = PyUnicode_InternFromString("__abstractmethods__");
-        status = frozen == NULL || key == NULL
-                     ? -1
-                     : hr_journal_add(s->u->plan->j, HR_PLACE_TYPE, s->type,
-                                      key, frozen);
-    }
-    Py_XDECREF(frozen);
-    Py_XDECREF(key);
-    Py_XDECREF(names);
-    return status;
-}
-
-static int
-is_abc(PyObject *type)
-{
-    return strcmp(Py_TYPE(type)->tp_name, "ABCMeta") == 0;
 }
 
 static int
@@ -237,84 +221,7 @@ plan_members(struct hr_scope *s)
         }
         Py_DECREF(key);
     }
-    if (plan_names(s) < 0 || PyList_Append(p->classes, s->type) < 0) {
-        return -1;
-    }
-    return is_abc(s->type) ? update_abstract(s) : 0;
-}
-
-/* -- The whole statement -------------------------------------------------- */
-
-/* Attributes whose statement did not change keep their value, whatever the
- * program has done to it. */
-static int
-keep_unchanged(struct hr_scope *s, PyObject *donor)
-{
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
-    for (size_t i = 0; i < s->new->count; i++) {
-        const struct hr_block *b = &s->new->items[i];
-        if (b->kind != HR_BLOCK_ASSIGN || hr_scope_is_changed(s, i)) {
-            continue;
-        }
-        PyObject *name = hr_scope_name(s, s->u->text, b);
-        if (name == NULL) {
-            return -1;
-        }
-        PyObject *old = PyDict_GetItemWithError(s->live, name);
-        PyObject *new = PyDict_GetItemWithError(dict, name);
-        int status = 0;
-        if (old != NULL && new != NULL &&
-            old != new &&Py_TYPE(old) != &PyMemberDescr_Type) {
-            status = hr_class_set(donor, name, old);
-        }
-        Py_DECREF(name);
-        if (status < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int
-hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor)
-{
-    struct hr_plan *p = s->u->plan;
-    int status;
-    if (hr_enum_is(type) && hr_enum_is(donor)) {
-        status = hr_enum_plan(p, type, donor);
-    }
-    else {
-        status =
-            hr_class_plan(p->st, p->j, type, donor, type, HR_LAYER_SOURCES);
-    }
-    if (status == 0) {
-        status = hr_substitute_add(p, donor, type);
-    }
-    return status < 0 ? -1 : PyList_Append(p->classes, type);
-}
-
-static int
-plan_whole(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
-           const struct hr_block *new)
-{
-    PyObject *type = s->type;
-    if (hr_scope_run(outer, new) < 0) {
-        return -1;
-    }
-    PyObject *donor = PyDict_GetItemWithError(outer->ns, name);
-    if (donor == NULL || !hr_class_is_open(donor) || donor == type) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    Py_INCREF(donor);
-    int status = hr_enum_is(type) ? 0 : keep_unchanged(s, donor);
-    if (status == 0) {
-        status = hr_classdef_merge(outer, type, donor);
-    }
-    if (status == 0) {
-        status = PyDict_SetItem(outer->ns, name, type);
-    }
-    Py_DECREF(donor);
-    return status;
+    return plan_names(s) < 0 ? -1 : PyList_Append(p->classes, s->type);
 }
 
 /* -- Which of the two ----------------------------------------------------- */
@@ -343,12 +250,21 @@ has_init_subclass(PyObject *type)
     return 0;
 }
 
+/* Has it a metaclass that may make something of every member? */
+static int
+consumes_members(PyObject *type)
+{
+    PyTypeObject *meta = Py_TYPE(type);
+    return meta != &PyType_Type && strcmp(meta->tp_name, "ABCMeta") != 0 &&
+           !hr_enum_is(type);
+}
+
 static int
 is_made_from_members(struct hr_scope *s, const struct hr_block *b)
 {
     PyObject *type = s->type;
     return b->decorated || has_attribute(s->live, "_fields") ||
-           (Py_TYPE(type) != &PyType_Type && !is_abc(type)) ||
+           consumes_members(type) || hr_enum_is(type) ||
            has_init_subclass(type);
 }
 
@@ -359,8 +275,22 @@ matters(struct hr_scope *s, const char *text, const struct hr_block *b)
     if (b->kind == HR_BLOCK_STRING) {
         return 0;
     }
-    return b->kind != HR_BLOCK_DEF || has_attribute(s->live, "_is_protocol") ||
+    return b->kind != HR_BLOCK_DEF || consumes_members(s->type) ||
+           has_attribute(s->live, "_is_protocol") ||
            (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
+}
+
+/* The same for one that is in both texts. */
+static int
+change_matters(struct hr_scope *s, const struct hr_block *old,
+               const struct hr_block *new)
+{
+    if (new->kind == HR_BLOCK_STRING) {
+        return 0;
+    }
+    return new->kind != HR_BLOCK_DEF ||
+           (consumes_members(s->type) && old->head_hash != new->head_hash &&
+            (old->decorated || new->decorated));
 }
 
 /* Did anything but plain functions change? */
@@ -369,10 +299,10 @@ has_changed_statements(struct hr_scope *s)
 {
     for (size_t i = 0; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
+        int k = s->diff.match[i];
         if (hr_scope_is_changed(s, i) &&
-            (s->diff.match[i] < 0
-                 ? matters(s, s->u->text, b)
-                 : b->kind != HR_BLOCK_DEF && b->kind != HR_BLOCK_STRING)) {
+            (k < 0 ? matters(s, s->u->text, b)
+                   : change_matters(s, &s->old->items[k], b))) {
             return 1;
         }
     }
@@ -420,7 +350,8 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
     int whole = old->head_hash != new->head_hash || new->body_inline ||
                 old->body_inline || has_attribute(s.live, "__type_params__") ||
                 (has_changed_statements(&s) && is_made_from_members(&s, new));
-    status = whole ? plan_whole(outer, &s, name, new) : plan_members(&s);
+    status =
+        whole ? hr_remake_class(outer, &s, name, old, new) : plan_members(&s);
     if (status == 0 && whole) {
         status = hr_plan_add_edit(outer->u, "changed", outer->prefix,
                                   outer->u->text, new);

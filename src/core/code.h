@@ -487,6 +487,14 @@ int hr_syntax_each_annotation(PyObject *function,
 /* All that follows from the values that the units of the plan have changed. */
 int hr_derive(struct hr_plan *p);
 
+/* -- abstract.c --------------------------------------------------------------
+ */
+
+int hr_abstract_is_abc(PyObject *meta);
+/* Which members are abstract, of the classes of the plan and of what inherits
+ * from them. */
+int hr_abstract_plan(struct hr_plan *p);
+
 /* -- line.c: functions that only moved
  * ---------------------------------------- */
 

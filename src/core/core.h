@@ -166,11 +166,19 @@ int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
                             PyObject *value);
 /* type.__setattr__ without a metaclass's; value NULL deletes. */
 int hr_class_set(PyObject *type, PyObject *name, PyObject *value);
+/* The slot for __new__ of a class that may have lost it. */
+void hr_class_restore_new(PyTypeObject *type);
 
 /* -- layout.c: the memory of instances, and the bases that decide it ------ */
 
-/* May `type` take the content of `donor`?  -1 with a RudeEdit if not. */
-int hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor);
+/* May `type`, of that metaclass, take the content of `donor`?  -1 with a
+ * RudeEdit if not. */
+int hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor,
+                    PyTypeObject *meta);
+/* May classes change from one metaclass to the other? */
+int hr_layout_is_same_meta(PyTypeObject *from, PyTypeObject *to);
+/* The built-in class that decides the memory.  Borrowed. */
+PyTypeObject *hr_layout_solid_base(PyTypeObject *type);
 /* The first base that no class statement made.  Borrowed. */
 PyTypeObject *hr_layout_static_base(PyTypeObject *type);
 /* type.__bases__ = bases, where the layouts allow it. */
@@ -181,18 +189,27 @@ int hr_layout_set_class(PyObject *o, PyObject *type);
 /* -- transfer.c: values that move from one class to another --------------- */
 
 struct hr_transfer {
-    PyObject *from; /* borrowed: the class that the values come from */
-    PyObject *cell; /* owned: a cell that holds the class they go to */
-    int opaque;     /* a value was met that could not be cloned */
+    PyObject *from;      /* borrowed: the class that the values come from */
+    PyObject *cell;      /* owned: a cell that holds the class they go to */
+    int opaque;          /* a value was met that could not be cloned */
+    struct hr_state *st; /* or NULL: cells are as they are */
+    long layer;          /* what lies on it does not count for cells */
 };
 
 /* The value as it belongs into the other class. */
 PyObject *hr_transfer_value(struct hr_transfer *m, PyObject *value);
-/* The cell that the methods of `type` read super()'s class from, if one can
- * be found behind its functions and their wrappers.  Borrowed or NULL. */
-PyObject *hr_transfer_find_cell(PyObject *value, PyObject *type, int depth);
+/* A cell that reads as m->from, which super() works with, behind a member of
+ * the class: where hr_transfer_value() cannot reach.  Borrowed or NULL. */
+PyObject *hr_transfer_find_cell(struct hr_transfer *m, PyObject *value);
 /* The attributes of a property that are functions. */
 extern const char *const hr_transfer_property_parts[3];
+
+/* -- abstract.c: what ABCMeta keeps about classes --------------------------
+ */
+
+/* After a swap: what isinstance() has cached about classes that got other
+ * attributes or bases. */
+void hr_abstract_forget(struct hr_journal *j);
 
 /* -- journal.c: places and values, exchanged whole ------------------------ */
 
@@ -201,6 +218,7 @@ enum hr_place {
     HR_PLACE_DICT,     /* owner: dict; key: str; value or NULL */
     HR_PLACE_TYPE,     /* owner: class; key: str; value or NULL */
     HR_PLACE_BASES,    /* owner: class; value: tuple */
+    HR_PLACE_META,     /* owner: class; value: its metaclass */
     HR_PLACE_CELL,     /* owner: cell; value or NULL */
     HR_PLACE_LIST,     /* owner: list; key: the item now there; value */
     HR_PLACE_METHOD,   /* owner: bound method; value: its function */
@@ -211,6 +229,11 @@ enum hr_place {
 struct hr_journal *hr_journal_new(void);
 int hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
                    PyObject *key, PyObject *value);
+/* The same; a value that is planned for the place already is replaced. */
+int hr_journal_replace(struct hr_journal *j, enum hr_place place,
+                       PyObject *owner, PyObject *key, PyObject *value);
+/* The i-th swap's key (borrowed), or NULL. */
+PyObject *hr_journal_key(struct hr_journal *j, size_t i);
 size_t hr_journal_count(const struct hr_journal *j);
 /* What it has put somewhere is only taken back where it is still there: the
  * program may have set the place since.  Before anything is added. */

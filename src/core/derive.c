@@ -81,6 +81,11 @@ hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
         (planned != NULL && new != NULL &&hr_value_still_is(planned, new))) {
         return 0;
     }
+    if (s->type != NULL && new != NULL &&
+        PyUnicode_CompareWithASCIIString(name, "__slots__") == 0 &&
+        hr_classdef_check_slots(p->st, s->type, new) < 0) {
+        return -1;
+    }
     if (at >= 0) {
         hr_journal_put(p->j, (size_t)at, new);
         return push(w, (size_t)at);

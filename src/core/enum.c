@@ -36,6 +36,23 @@ is_same_base_value(PyObject *a, PyObject *b)
     return same;
 }
 
+/* The live member that the donor's member `new`, of this name, stands for.
+ * Borrowed or NULL.  Under an alias, the member only when its own name is one
+ * for `new` as well. */
+static PyObject *
+find_old(PyObject *old_map, PyObject *new_map, PyObject *name, PyObject *new)
+{
+    PyObject *old = PyDict_GetItemWithError(old_map, name);
+    PyObject *own = old ? PyObject_GetAttrString(old, "_name_") : NULL;
+    if (own != NULL && PyObject_RichCompareBool(own, name, Py_EQ) == 0 &&
+        PyDict_GetItemWithError(new_map, own) != new) {
+        old = NULL;
+    }
+    Py_XDECREF(own);
+    PyErr_Clear();
+    return old;
+}
+
 /* The member that is there takes the state of the donor's. */
 static int
 plan_state(struct hr_plan *p, PyObject *member, PyObject *new, PyObject *type)
@@ -105,7 +122,7 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
         PyObject *new = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
-        PyObject *old = PyDict_GetItemWithError(old_map, name);
+        PyObject *old = find_old(old_map, new_map, name, new);
         if (hr_substitute_kept(p, new) != NULL ||
             Py_TYPE(new) == Py_TYPE(type)) {
             continue; /* an alias */

@@ -191,6 +191,28 @@ hr_journal_append(struct hr_journal *j, struct hr_journal *more)
 }
 
 int
+hr_journal_replace(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                   PyObject *key, PyObject *value)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        struct hr_swap *s = &j->swaps[i];
+        if (s->place == place && s->owner == owner && s->key != NULL &&
+            PyUnicode_Compare(key, s->key) == 0) {
+            Py_XSETREF(s->value, Py_XNewRef(value));
+            Py_XSETREF(s->put, j->gentle ? Py_XNewRef(value) : NULL);
+            return 0;
+        }
+    }
+    return hr_journal_add(j, place, owner, key, value);
+}
+
+PyObject *
+hr_journal_key(struct hr_journal *j, size_t i)
+{
+    return j->swaps[i].key;
+}
+
+int
 hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner)
 {
     for (size_t i = 0; j != NULL && i < j->count; i++) {
@@ -312,6 +334,24 @@ swap_bases(struct hr_swap *s)
     return 0;
 }
 
+/* As `K.__class__ = M` would, if type allowed it. */
+static void
+swap_meta(struct hr_swap *s)
+{
+    PyTypeObject *old = Py_TYPE(s->owner);
+    /* Instances of built-in types do not own their type. */
+    if (PyType_HasFeature((PyTypeObject *)s->value, Py_TPFLAGS_HEAPTYPE)) {
+        Py_INCREF(s->value);
+    }
+    Py_SET_TYPE(s->owner, (PyTypeObject *)s->value);
+    if (!PyType_HasFeature(old, Py_TPFLAGS_HEAPTYPE)) {
+        Py_INCREF(old);
+    }
+    Py_DECREF(s->value);
+    s->value = (PyObject *)old;
+    PyType_Modified((PyTypeObject *)s->owner);
+}
+
 /* The key is the item whose place the value takes, wherever the program has
  * moved it meanwhile; when it is gone, so is the place. */
 static void
@@ -344,6 +384,9 @@ swap_one(struct hr_swap *s, int back)
         return swap_type(s, back);
     case HR_PLACE_BASES:
         return swap_bases(s);
+    case HR_PLACE_META:
+        swap_meta(s);
+        return 0;
     case HR_PLACE_CELL:
         slot = &((PyCellObject *)s->owner)->ob_ref;
         break;
@@ -406,6 +449,7 @@ void
 hr_journal_notify(struct hr_journal *j)
 {
     j->notifying++;
+    hr_abstract_forget(j);
     for (size_t i = 0; i < j->count; i++) {
         if (j->swaps[i].place == HR_PLACE_FUNCTION) {
             hr_function_notify(j->swaps[i].owner);

@@ -24,8 +24,8 @@ hr_layout_static_base(PyTypeObject *type)
 
 /* The built-in class that decides the memory: ValueError lays its instances
  * out as BaseException does. */
-static PyTypeObject *
-solid_base(PyTypeObject *type)
+PyTypeObject *
+hr_layout_solid_base(PyTypeObject *type)
 {
     type = hr_layout_static_base(type);
     while (type->tp_base != NULL &&
@@ -50,7 +50,7 @@ has_same_layout(PyTypeObject *a, PyTypeObject *b)
            a->tp_dictoffset == b->tp_dictoffset &&
            a->tp_weaklistoffset == b->tp_weaklistoffset &&
            (a->tp_flags & LAYOUT_FLAGS) == (b->tp_flags & LAYOUT_FLAGS) &&
-           solid_base(a) == solid_base(b);
+           hr_layout_solid_base(a) == hr_layout_solid_base(b);
 }
 
 /* 1 when every slot of `a` is in `b` at the same offset. */
@@ -81,35 +81,80 @@ has_slots_of(PyTypeObject *a, PyTypeObject *b)
 }
 
 int
-hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor)
+hr_layout_is_same_meta(PyTypeObject *from, PyTypeObject *to)
+{
+    return from->tp_basicsize == to->tp_basicsize &&
+           from->tp_itemsize == to->tp_itemsize &&
+           from->tp_dictoffset == to->tp_dictoffset &&
+           from->tp_weaklistoffset == to->tp_weaklistoffset &&
+           (from->tp_flags & LAYOUT_FLAGS) == (to->tp_flags & LAYOUT_FLAGS);
+}
+
+int
+hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor,
+                PyTypeObject *meta)
 {
     PyTypeObject *a = (PyTypeObject *)type, *b = (PyTypeObject *)donor;
-    if (!PyType_IsSubtype(Py_TYPE(type), Py_TYPE(donor))) {
+    if (!PyType_IsSubtype(meta, Py_TYPE(donor))) {
         return hr_rude(st, "HR303",
                        "the metaclass of %s would change from %s to %s; "
                        "give the new class the same metaclass, or restart",
                        a->tp_name, Py_TYPE(type)->tp_name,
                        Py_TYPE(donor)->tp_name);
     }
-    if (solid_base(a) != solid_base(b)) {
+    if (hr_layout_solid_base(a) != hr_layout_solid_base(b)) {
         return hr_rude(st, "HR302",
-                       "instances of %s that exist are laid out as %s lays "
-                       "them out, not as %s; keep the built-in base, or "
-                       "restart",
-                       a->tp_name, solid_base(a)->tp_name,
-                       solid_base(b)->tp_name);
+                       "instances of %s are laid out as %s lays them out, not "
+                       "as %s, and a class that exists cannot change that; "
+                       "keep the built-in base, or restart",
+                       a->tp_name, hr_layout_solid_base(a)->tp_name,
+                       hr_layout_solid_base(b)->tp_name);
     }
     if (!has_same_layout(a, b) || !has_slots_of(a, b) || !has_slots_of(b, a)) {
         return hr_rude(st, "HR301",
-                       "instances of %s that exist have no room for the "
-                       "__slots__ of the new class; keep them as they are, "
-                       "or restart",
+                       "the __slots__ of %s would change, and a class that "
+                       "exists cannot lay its instances out anew; keep them "
+                       "as they are, or restart",
                        a->tp_name);
     }
     return 0;
 }
 
 /* -- Bases ---------------------------------------------------------------- */
+
+/* Do instances of `type` have memory that those of `base` have not, but for a
+ * dict and a list of weak references? */
+static int
+adds_memory(PyTypeObject *type, PyTypeObject *base)
+{
+    Py_ssize_t size = type->tp_basicsize;
+    Py_ssize_t one = (Py_ssize_t)sizeof(PyObject *);
+    if (type->tp_itemsize != 0 || base->tp_itemsize != 0) {
+        return size != base->tp_basicsize ||
+               type->tp_itemsize != base->tp_itemsize;
+    }
+    if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+        if (type->tp_weaklistoffset != 0 && base->tp_weaklistoffset == 0 &&
+            type->tp_weaklistoffset + one == size) {
+            size -= one;
+        }
+        if (type->tp_dictoffset != 0 && base->tp_dictoffset == 0 &&
+            type->tp_dictoffset + one == size) {
+            size -= one;
+        }
+    }
+    return size != base->tp_basicsize;
+}
+
+/* The class, of this and its bases, that last added memory (slots). */
+static PyTypeObject *
+memory_base(PyTypeObject *type)
+{
+    while (type->tp_base != NULL && !adds_memory(type, type->tp_base)) {
+        type = type->tp_base;
+    }
+    return type;
+}
 
 /* The base whose layout the others extend, as type.__new__ chooses it. */
 static PyTypeObject *
@@ -119,9 +164,8 @@ best_base(PyObject *bases)
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
         PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
         if (best == NULL ||
-            (hr_layout_static_base(base) != hr_layout_static_base(best) &&
-             PyType_IsSubtype(hr_layout_static_base(base),
-                              hr_layout_static_base(best)))) {
+            (memory_base(base) != memory_base(best) &&
+             PyType_IsSubtype(memory_base(base), memory_base(best)))) {
             best = base;
         }
     }
@@ -154,6 +198,7 @@ hr_layout_set_bases(PyObject *o, PyObject *bases)
         return -1;
     }
     Py_DECREF(old);
+    hr_class_restore_new(type);
     return 0;
 }
 

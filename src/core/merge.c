@@ -182,7 +182,7 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
             PyUnicode_Compare(((PyHeapTypeObject *)old)->ht_qualname,
                               ((PyHeapTypeObject *)*value)->ht_qualname) ==
                 0) {
-            if (hr_classdef_merge(s, old, *value) < 0) {
+            if (hr_remake_merge(s, old, *value, b) < 0) {
                 return -1;
             }
             Py_SETREF(*value, Py_NewRef(old));

@@ -202,7 +202,8 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
             return -1;
         }
     }
-    if (hr_derive(p) < 0 || hr_closure_follow(p, p->j) < 0) {
+    if (hr_derive(p) < 0 || hr_abstract_plan(p) < 0 ||
+        hr_closure_follow(p, p->j) < 0) {
         return -1;
     }
     if (p->st->next_commit != p->commit && p->whole < AGAIN) {

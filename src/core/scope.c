@@ -187,11 +187,11 @@ hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t from,
 /* -- Running -------------------------------------------------------------- */
 
 int
-hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
-                  uint32_t line)
+hr_scope_run_source(struct hr_scope *s, const char *text, size_t size,
+                    uint32_t line)
 {
-    PyObject *code = hr_code_compile(s->u, s->u->text + start, end - start,
-                                     (int)line, s->classes, s->depth);
+    PyObject *code =
+        hr_code_compile(s->u, text, size, (int)line, s->classes, s->depth);
     if (code == NULL) {
         return -1;
     }
@@ -208,6 +208,13 @@ hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
         }
     }
     return status;
+}
+
+int
+hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
+                  uint32_t line)
+{
+    return hr_scope_run_source(s, s->u->text + start, end - start, line);
 }
 
 int

@@ -65,6 +65,9 @@ int hr_scope_set_name(struct hr_scope *s, PyObject *name, PyObject *value);
 int hr_scope_run(struct hr_scope *s, const struct hr_block *b);
 int hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
                       uint32_t line);
+/* The same for another text than the new one. */
+int hr_scope_run_source(struct hr_scope *s, const char *text, size_t size,
+                        uint32_t line);
 
 /* -- define.c: a changed definition --------------------------------------- */
 
@@ -128,8 +131,20 @@ int hr_merge_is_new(struct hr_scope *s, PyObject *old, PyObject *value);
 /* `old` is NULL for a new one. */
 int hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
                      const struct hr_block *new);
-/* `type` takes the content of `donor`, made by the same statement. */
-int hr_classdef_merge(struct hr_scope *s, PyObject *type, PyObject *donor);
+/* -1 with a RudeEdit when __slots__ would be others (NULL: none). */
+int hr_classdef_check_slots(struct hr_state *st, PyObject *type,
+                            PyObject *slots);
+
+/* -- remake.c: a class statement that is run whole ------------------------ */
+
+/* The statement `new` of `outer` makes a second class, whose content s->type
+ * takes; `s` is the scope of its members. */
+int hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
+                    const struct hr_block *old, const struct hr_block *new);
+/* `type`, made by the statement `old` or by one inside it, takes the content
+ * of `donor`, made by what takes its place. */
+int hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
+                    const struct hr_block *old);
 
 /* -- rerun.c: statements that did not change and run again -------------------
  */

@@ -11,6 +11,91 @@
  */
 #include "core.h"
 
+/* -- Cells ---------------------------------------------------------------- */
+
+static PyObject *find_cell(struct hr_transfer *m, PyObject *value, int depth);
+
+/* What a cell holds beneath what lies on the layer. */
+static PyObject *
+peek_cell(struct hr_transfer *m, PyObject *cell)
+{
+    PyObject *content = hr_compat_cell_peek(cell);
+    if (m->st != NULL) {
+        hr_layer_peek(m->st, m->layer, HR_PLACE_CELL, cell, NULL, &content);
+    }
+    return content;
+}
+
+/* Behind what the function wraps: in its dict or its closure. */
+static PyObject *
+find_cell_behind(struct hr_transfer *m, PyObject *function, int depth)
+{
+    PyObject *closure = PyFunction_GET_CLOSURE(function);
+    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure);
+         i++) {
+        PyObject *content = peek_cell(m, PyTuple_GET_ITEM(closure, i));
+        if (content != NULL && content != function && !PyType_Check(content)) {
+            PyObject *found = find_cell(m, content, depth - 1);
+            if (found != NULL) {
+                return found;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The attribute behind which a wrapper keeps its function.  New reference, or
+ * NULL without an exception. */
+static PyObject *
+get_wrapped(PyObject *wrapper)
+{
+    static const char *const names[] = {"__wrapped__", "__func__", "fget",
+                                        "func", NULL};
+    PyObject *inner = NULL;
+    if (Py_TYPE(wrapper)->tp_descr_get == NULL && !PyCallable_Check(wrapper)) {
+        return NULL;
+    }
+    for (int i = 0; inner == NULL && names[i] != NULL; i++) {
+        inner = PyObject_GetAttrString(wrapper, names[i]);
+        PyErr_Clear();
+    }
+    return inner;
+}
+
+static PyObject *
+find_cell(struct hr_transfer *m, PyObject *value, int depth)
+{
+    if (depth == 0 || value == NULL) {
+        return NULL;
+    }
+    if (!PyFunction_Check(value)) {
+        PyObject *inner = get_wrapped(value), *found = NULL;
+        if (inner != NULL && !PyType_Check(inner)) {
+            found = find_cell(m, inner, depth - 1);
+        }
+        Py_XDECREF(inner); /* the wrapper holds it */
+        return found;
+    }
+    PyObject *closure = PyFunction_GET_CLOSURE(value);
+    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure);
+         i++) {
+        PyObject *cell = PyTuple_GET_ITEM(closure, i);
+        if (peek_cell(m, cell) == m->from) {
+            return cell;
+        }
+    }
+    return find_cell_behind(m, value, depth);
+}
+
+PyObject *
+hr_transfer_find_cell(struct hr_transfer *m, PyObject *value)
+{
+    return PyFunction_Check(value) ? find_cell_behind(m, value, 4)
+                                   : find_cell(m, value, 4);
+}
+
+/* -- Values --------------------------------------------------------------- */
+
 /* A wrapper of one function, made anew around its moved function. */
 static PyObject *
 move_wrapper(struct hr_transfer *m, PyObject *value)
@@ -67,6 +152,8 @@ hr_transfer_value(struct hr_transfer *m, PyObject *value)
 {
     PyTypeObject *type = Py_TYPE(value);
     if (type == &PyFunction_Type) {
+        /* What it wraps is not cloned with it. */
+        m->opaque |= find_cell_behind(m, value, 4) != NULL;
         return hr_function_clone(value, m->from, m->cell);
     }
     if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type) {
@@ -79,55 +166,4 @@ hr_transfer_value(struct hr_transfer *m, PyObject *value)
         m->opaque |= !PyType_Check(value);
     }
     return Py_NewRef(value);
-}
-
-PyObject *
-hr_transfer_find_cell(PyObject *value, PyObject *type, int depth)
-{
-    if (depth == 0 || value == NULL) {
-        return NULL;
-    }
-    if (!PyFunction_Check(value)) {
-        PyObject *found = NULL;
-        PyObject *inner = NULL;
-        if (Py_TYPE(value)->tp_descr_get != NULL || PyCallable_Check(value)) {
-            inner = PyObject_GetAttrString(value, "__wrapped__");
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "__func__");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "fget");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-                inner = PyObject_GetAttrString(value, "func");
-            }
-            if (inner == NULL) {
-                PyErr_Clear();
-            }
-        }
-        if (inner != NULL && !PyType_Check(inner)) {
-            found = hr_transfer_find_cell(inner, type, depth - 1);
-        }
-        Py_XDECREF(inner); /* the wrapper holds it */
-        return found;
-    }
-    PyObject *closure = PyFunction_GET_CLOSURE(value);
-    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure);
-         i++) {
-        PyObject *cell = PyTuple_GET_ITEM(closure, i);
-        PyObject *content = hr_compat_cell_peek(cell);
-        if (content == type) {
-            return cell;
-        }
-        if (content != NULL && content != value && !PyType_Check(content)) {
-            PyObject *found = hr_transfer_find_cell(content, type, depth - 1);
-            if (found != NULL) {
-                return found;
-            }
-        }
-    }
-    return NULL;
 }

@@ -67,6 +67,33 @@ hr_unit_find(struct hr_plan *p, PyObject *module)
 
 /* -- Planning ------------------------------------------------------------- */
 
+/* A class statement with a decorator, base or metaclass runs as a whole when
+ * that may see which members there are. */
+static int
+may_be_made_from_members(struct hr_scope *s, const struct hr_block *b)
+{
+    return b->decorated ||
+           memchr(s->u->text + b->start, '(', b->head_end - b->start) != NULL;
+}
+
+static int
+has_other_members(struct hr_scope *s)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        int k = s->diff.match[i];
+        if (k < 0 ||
+            s->old->items[k].head_hash != s->new->items[i].head_hash) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < s->old->count; i++) {
+        if (!s->diff.used[i]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Plain functions, at the top or in classes, need no shadow. */
 static int
 is_plain(struct hr_scope *s)
@@ -95,7 +122,9 @@ is_plain(struct hr_scope *s)
                 inner.new = &m->new;
                 plain = hr_diff_blocks(s->old_text, &m->old, s->u->text,
                                        &m->new, &inner.diff) == 0 &&
-                        is_plain(&inner);
+                        is_plain(&inner) &&
+                        !(may_be_made_from_members(s, b) &&
+                          has_other_members(&inner));
             }
             hr_diff_clear(&inner.diff);
             PyErr_Clear();

@@ -19,7 +19,13 @@ BEGIN = "<!-- made by tests/python/edits_doc.py from here -->\n"
 END = "<!-- to here -->\n"
 
 #: Cases that may be refused, but are not.
-APPLIED = {"refused_file_is_new_then_good", "type_parameter_used_in_body"}
+APPLIED = {
+    "refused_file_is_new_then_good",
+    "type_parameter_used_in_body",
+    "slots_same_names_in_other_order",
+    "metaclass_added",
+    "metaclass_changed",
+}
 
 #: What happens, for each class of edits in coverage.py, in its order.
 NOTES = """
@@ -100,6 +106,9 @@ lines only
 follow where nobody can notice that it is computed again; else they stay as they are
 as their parts
 stays replaced; `restore()` shows the edit
+run whole; what the program set, added and deleted stays so, nested classes keep their identity
+found as if the class had been made so
+forgotten where a class gets other bases or members
 """
 
 

@@ -284,7 +284,8 @@ def test_hooks_are_called_at_a_save_too(project):
     m = project.load(m=BEFORE)
     project.start()
     project.write(m=BEFORE.replace("return 1", "return 2"))
-    project.wait(lambda: m.f() == 2)
+    # Live first, tidied up and told afterwards.
+    project.wait(lambda: m.f() == 2 and len(m.EVENTS) == 2)
     assert [event[0] for event in m.EVENTS] == ["before", "after"]
 
 

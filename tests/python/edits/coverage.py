@@ -181,4 +181,7 @@ CLASSES = [
         ["same_text_*", "edit_while_*", "class_edits_mixed_*", "two_modules_*"],
     ),
     ("edits of what is replaced", 20, ["replaced_*"]),
+    ("classes made again: what the program did to them", 10, ["remade_*"]),
+    ("special methods that come and go", 3, ["special_*"]),
+    ("what isinstance() has cached", 6, ["isinstance_*"]),
 ]
