@@ -138,7 +138,9 @@ plan_names(struct hr_scope *s)
         PyObject *name = PyList_GET_ITEM(names, i);
         PyObject *new = PyDict_GetItemWithError(s->ns, name);
         PyObject *before = PyDict_GetItemWithError(s->before, name);
-        if (new == before || is_ours(name) || new == NULL) {
+        if (new == before || new == NULL ||
+            (is_ours(name) &&
+             PyUnicode_CompareWithASCIIString(name, "__module__") != 0)) {
             continue;
         }
         PyObject *old = PyDict_GetItemWithError(s->live, name);
@@ -152,6 +154,11 @@ plan_names(struct hr_scope *s)
             status = PyFunction_Check(value)
                          ? 0
                          : call_set_name(value, s->type, name);
+            if (status == 0 && old != NULL && PyFunction_Check(old)) {
+                int elsewhere = hr_scope_is_elsewhere(s, name);
+                old = elsewhere == 1 ? NULL : old;
+                status = elsewhere < 0 ? -1 : 0;
+            }
             if (status == 0) {
                 status = hr_merge_is_new(s, old, value)
                              ? hr_class_plan_attribute(p->st, p->j, s->type,
@@ -293,14 +300,21 @@ change_matters(struct hr_scope *s, const struct hr_block *old,
             (old->decorated || new->decorated));
 }
 
-/* Did anything but plain functions change? */
+/* Did anything but plain functions change, or change its place? */
 static int
 has_changed_statements(struct hr_scope *s)
 {
+    int last = -1;
     for (size_t i = 0; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
         int k = s->diff.match[i];
-        if (hr_scope_is_changed(s, i) &&
+        if (k >= 0 && b->kind != HR_BLOCK_DEF && b->kind != HR_BLOCK_STRING) {
+            if (k < last) {
+                return 1;
+            }
+            last = k;
+        }
+        if (hr_same_meaning(s, i) != HR_MEANS_SAME &&
             (k < 0 ? matters(s, s->u->text, b)
                    : change_matters(s, &s->old->items[k], b))) {
             return 1;
@@ -357,7 +371,7 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
                                   outer->u->text, new);
     }
 done:
-    hr_diff_clear(&s.diff);
+    hr_scope_clear(&s);
     Py_XDECREF(s.ns);
     Py_XDECREF(s.before);
     Py_DECREF(s.live);
@@ -409,6 +423,14 @@ find_class(struct hr_scope *s, PyObject *live, const struct hr_block *old)
             return value;
         }
     }
+    /* `class K(K)`: the first one is a base of the second. */
+    PyObject *mro = ((PyTypeObject *)live)->tp_mro;
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(mro); i++) {
+        PyObject *base = PyTuple_GET_ITEM(mro, i);
+        if (hr_class_is_open(base) && lies_in(s, base, old) == 1) {
+            return base;
+        }
+    }
     return live;
 }
 
@@ -433,6 +455,10 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
         PyUnicode_Compare(((PyHeapTypeObject *)live)->ht_qualname, expected) ==
             0) {
         status = plan_live_class(s, live, name, old, new);
+        if (status == 0 && PyDict_GetItemWithError(s->before, name) == live) {
+            /* An earlier class of that name may have run. */
+            status = hr_scope_set_name(s, name, live);
+        }
     }
     else if (expected != NULL) {
         status = hr_scope_run(s, new);

@@ -318,6 +318,65 @@ hr_code_stored_names(PyObject *code)
     return result;
 }
 
+/* Code that runs together with what it is nested in: comprehensions, before
+ * 3.12, and the bodies of classes. */
+static int
+nested_reads(PyObject *code, PyObject *name)
+{
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        if (!PyCode_Check(o)) {
+            continue;
+        }
+        PyCodeObject *c = (PyCodeObject *)o;
+        const char *n = PyUnicode_AsUTF8(c->co_name);
+        if (n != NULL &&
+            ((n[0] == '<' && strcmp(n, "<lambda>") != 0) ||
+             !(c->co_flags & CO_OPTIMIZED)) &&
+            (PySequence_Contains(c->co_names, name) == 1 ||
+             nested_reads(o, name))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int
+hr_code_uses(PyObject *code, PyObject *name)
+{
+    int load = get_opcode("LOAD_NAME"), store = get_opcode("STORE_NAME");
+    int global = get_opcode("STORE_GLOBAL"), del = get_opcode("DELETE_NAME");
+    int extended = get_opcode("EXTENDED_ARG"), arg = 0, uses = 0;
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    if (bytes == NULL) {
+        return -1;
+    }
+    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
+        arg = arg << 8 | op[i + 1];
+        if (op[i] == extended) {
+            continue;
+        }
+        if ((op[i] == load || op[i] == store || op[i] == global ||
+             op[i] == del) &&
+            arg < PyTuple_GET_SIZE(names) &&
+            PyUnicode_Compare(PyTuple_GET_ITEM(names, arg), name) == 0) {
+            uses |= op[i] == del           ? HR_USES_DELETES
+                    : op[i] != load        ? HR_USES_BINDS
+                    : uses & HR_USES_BINDS ? 0
+                                           : HR_USES_VALUE;
+        }
+        arg = 0;
+    }
+    Py_DECREF(bytes);
+    if (nested_reads(code, name)) {
+        uses |= HR_USES_VALUE;
+    }
+    return PyErr_Occurred() ? -1 : uses;
+}
+
 /* -- Constants in cells --------------------------------------------------- */
 
 static PyObject *

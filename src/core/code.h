@@ -281,6 +281,13 @@ int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
+/* What the code of a module or class does to a name: these bits, or -1. */
+enum {
+    HR_USES_VALUE = 1, /* reads it before it binds it */
+    HR_USES_BINDS = 2,
+    HR_USES_DELETES = 4,
+};
+int hr_code_uses(PyObject *code, PyObject *name);
 /* {name: constant} of cells that the code assigns once, and a constant. */
 PyObject *hr_code_constant_cells(PyObject *code);
 
@@ -402,6 +409,9 @@ int hr_nest_is_alive(PyObject *code);
  * of (module, name, as), with "*" for a star. */
 PyObject *hr_import_read(struct hr_unit *u, const char *text,
                          const struct hr_block *b);
+/* What an import statement binds: {name: (module, attribute or None)}. */
+int hr_import_add_sources(PyObject *dict, const char *text,
+                          const struct hr_block *b, PyObject *sources);
 /* Is the name one that a star imports?  `all` is the module's __all__, or
  * NULL. */
 int hr_import_is_public(PyObject *all, PyObject *name);
@@ -451,6 +461,7 @@ int hr_pure_is_expression(const struct hr_world *w, PyObject *node);
  * when not NULL.  Besides assignments and `if`: */
 #define HR_PURE_ADDS 1    /* X += 1 */
 #define HR_PURE_DEFINES 2 /* definitions, imports */
+#define HR_PURE_REPEATS 4 /* loops, `try`, X[k] = v */
 int hr_pure_are_statements(const struct hr_world *w, PyObject *list, int flags,
                            PyObject *targets);
 

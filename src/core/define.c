@@ -183,6 +183,27 @@ done:
     return status;
 }
 
+/* Was the function, which the name holds, made by a later definition? */
+static int
+is_overridden(struct hr_scope *s, PyObject *function,
+              const struct hr_block *old)
+{
+    PyObject *body = hr_plan_body(s->u->plan, function);
+    PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)body)->func_code;
+    if (code->co_firstlineno == (int)old->line) {
+        return 0;
+    }
+    for (const struct hr_block *b = old + 1; b < s->old->items + s->old->count;
+         b++) {
+        if (b->kind == HR_BLOCK_DEF && b->name_len == old->name_len &&
+            memcmp(s->old_text + b->name, s->old_text + old->name,
+                   b->name_len) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* -- The definition ------------------------------------------------------- */
 
 /* It has other decorators now, and has run.  What the old ones made of it is
@@ -204,27 +225,6 @@ change_wrapped(struct hr_scope *s, PyObject *name, PyObject *live,
     return status;
 }
 
-/* The statement as it stands. */
-static int
-run_definition(struct hr_scope *s, size_t i, PyObject *name,
-               const struct hr_block *new)
-{
-    PyObject *held = Py_XNewRef(PyDict_GetItemWithError(s->ns, name));
-    size_t last = i;
-    int status = hr_scope_run(s, new);
-    if (status == 0) {
-        status = hr_scope_is_bound_by(s, name, i + 1, &last);
-        if (status > 0 && last != i && !hr_scope_is_changed(s, last)) {
-            status = hr_scope_set_name(s, name, held); /* a later one has it */
-        }
-        else if (status > 0) {
-            status = 0;
-        }
-    }
-    Py_XDECREF(held);
-    return status;
-}
-
 int
 hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
                const struct hr_block *new)
@@ -241,8 +241,16 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         if (same) {
             target = hr_unwrap_find(s, live, old, path);
         }
+        if (target != NULL && target == live &&
+            is_overridden(s, target, old)) {
+            Py_CLEAR(target);
+        }
         if (target != NULL) {
-            status = change_function(s, name, live, target, path, old, new);
+            status = hr_rerun_give_back(s, i, name);
+            if (status == 0) {
+                status =
+                    change_function(s, name, live, target, path, old, new);
+            }
             goto done;
         }
         if (!same && live != NULL) {
@@ -250,7 +258,7 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
                 hr_unwrap_behind(s, live, s->old_text, old, (int)old->line);
         }
     }
-    status = run_definition(s, i, name, new);
+    status = hr_scope_run(s, new);
     if (status == 0 && target != NULL && target != live) {
         status = change_wrapped(s, name, live, target, new);
     }

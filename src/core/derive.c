@@ -49,7 +49,7 @@ count_bindings(struct hr_scope *s, const char *text, PyObject *name)
         }
         else if (b->kind != HR_BLOCK_STRING && b->kind != HR_BLOCK_IMPORT &&
                  hr_pure_may_read(text + b->start, b->end - b->start, name)) {
-            PyObject *names = hr_scope_bound_names(s->u, text, b);
+            PyObject *names = hr_scope_bound_names(s, text, b);
             count = names == NULL
                         ? -1
                         : count + (PySequence_Contains(names, name) == 1);

@@ -258,6 +258,57 @@ hr_import_read(struct hr_unit *u, const char *text, const struct hr_block *b)
     return w.list;
 }
 
+/* `import a.b as c, d` */
+static int
+add_modules(const char *text, const struct hr_block *b, PyObject *sources)
+{
+    struct reader m = {.at = text + b->start, .end = text + b->end};
+    PyObject *name = NULL, *as = NULL;
+    const char *word;
+    int kind = 0, status = 0;
+    size_t n = get_word(&m, &word);
+    if (!is_word(word, n, "import")) {
+        return 0;
+    }
+    while (status == 0 && (kind = next_name(&m, &name, &as)) == 1) {
+        Py_ssize_t dot =
+            PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), 1);
+        if (name == as && dot >= 0) {
+            Py_SETREF(as, PyUnicode_Substring(name, 0, dot)); /* binds `a` */
+            Py_XINCREF(as);
+            Py_SETREF(name, as);
+        }
+        PyObject *source = as ? PyTuple_Pack(2, name, Py_None) : NULL;
+        status = source == NULL ? -1 : PyDict_SetItem(sources, as, source);
+        Py_XDECREF(source);
+        Py_CLEAR(name);
+        Py_CLEAR(as);
+    }
+    return kind < 0 ? -1 : status;
+}
+
+int
+hr_import_add_sources(PyObject *dict, const char *text,
+                      const struct hr_block *b, PyObject *sources)
+{
+    struct reader m = {0};
+    PyObject *name = NULL, *as = NULL;
+    int kind = 0, status = begin_text(&m, dict, text, b);
+    if (status <= 0) {
+        return status < 0 ? -1 : add_modules(text, b, sources);
+    }
+    status = 0;
+    while (status == 0 && (kind = next_name(&m, &name, &as)) == 1) {
+        PyObject *source = PyTuple_Pack(2, m.module, name);
+        status = source == NULL ? -1 : PyDict_SetItem(sources, as, source);
+        Py_XDECREF(source);
+        Py_CLEAR(name);
+        Py_CLEAR(as);
+    }
+    Py_DECREF(m.module);
+    return kind < 0 ? -1 : status;
+}
+
 int
 hr_import_is_public(PyObject *all, PyObject *name)
 {

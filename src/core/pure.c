@@ -395,8 +395,21 @@ hr_pure_is_expression(const struct hr_world *world, PyObject *node)
 
 static int check_statements(struct walk *w, PyObject *list, int flags);
 
+/* `X[k] = v` of a dict or list. */
 static int
-check_assignment(struct walk *w, PyObject *node)
+sets_item(struct walk *w, PyObject *target)
+{
+    enum kind k = IMPURE;
+    if (hr_syntax_is(target, "Subscript") &&
+        hr_syntax_is(hr_syntax_get(target, "value"), "Name") &&
+        look_at_field(w, target, "value") >= ITEM) {
+        k = look_at_field(w, target, "slice");
+    }
+    return k >= ITEM;
+}
+
+static int
+check_assignment(struct walk *w, PyObject *node, int flags)
 {
     if (hr_syntax_is(node, "AnnAssign")) {
         return hr_syntax_get(node, "value") != Py_None &&
@@ -408,7 +421,39 @@ check_assignment(struct walk *w, PyObject *node)
     PyObject *targets = hr_syntax_get(node, "targets");
     int pure = look_at_field(w, node, "value") != IMPURE;
     for (Py_ssize_t i = 0; pure && i < PyList_GET_SIZE(targets); i++) {
-        pure = bind_targets(w, PyList_GET_ITEM(targets, i), w->bound);
+        PyObject *target = PyList_GET_ITEM(targets, i);
+        pure = bind_targets(w, target, w->bound) ||
+               (flags & HR_PURE_REPEATS && sets_item(w, target));
+    }
+    return pure;
+}
+
+static int
+check_loop(struct walk *w, PyObject *node, int flags)
+{
+    enum kind iter = look_at_field(w, node, "iter");
+    return iter != IMPURE && iter != OBJECT &&
+           bind_targets(w, hr_syntax_get(node, "target"), w->bound) &&
+           check_statements(w, hr_syntax_get(node, "body"), flags) &&
+           check_statements(w, hr_syntax_get(node, "orelse"), flags);
+}
+
+static int
+check_try(struct walk *w, PyObject *node, int flags)
+{
+    static const char *const parts[] = {"body", "orelse", "finalbody"};
+    PyObject *handlers = hr_syntax_get(node, "handlers");
+    int pure = PyList_Check(handlers);
+    for (int i = 0; pure && i < 3; i++) {
+        pure = check_statements(w, hr_syntax_get(node, parts[i]), flags);
+    }
+    for (Py_ssize_t i = 0; pure && i < PyList_GET_SIZE(handlers); i++) {
+        PyObject *handler = PyList_GET_ITEM(handlers, i);
+        PyObject *name = hr_syntax_get(handler, "name");
+        pure = (hr_syntax_get(handler, "type") == Py_None ||
+                look_at_field(w, handler, "type") != IMPURE) &&
+               (name == Py_None || PyList_Append(w->bound, name) == 0) &&
+               check_statements(w, hr_syntax_get(handler, "body"), flags);
     }
     return pure;
 }
@@ -426,7 +471,7 @@ static int
 check_statement(struct walk *w, PyObject *node, int flags)
 {
     if (hr_syntax_is(node, "Assign") || hr_syntax_is(node, "AnnAssign")) {
-        return check_assignment(w, node);
+        return check_assignment(w, node, flags);
     }
     if (hr_syntax_is(node, "AugAssign")) {
         PyObject *target = hr_syntax_get(node, "target"), *object = NULL;
@@ -436,6 +481,12 @@ check_statement(struct walk *w, PyObject *node, int flags)
     }
     if (hr_syntax_is(node, "If")) {
         return check_if(w, node, flags);
+    }
+    if (flags & HR_PURE_REPEATS && hr_syntax_is(node, "For")) {
+        return check_loop(w, node, flags);
+    }
+    if (flags & HR_PURE_REPEATS && hr_syntax_is(node, "Try")) {
+        return check_try(w, node, flags);
     }
     if (hr_syntax_is(node, "Expr")) {
         return hr_syntax_is(hr_syntax_get(node, "value"), "Constant");

@@ -315,6 +315,14 @@ is_behind(struct hr_scope *s, PyObject *value, const struct hr_block *b)
     return found != NULL;
 }
 
+/* The place of a slot, or of an item of a named tuple. */
+static int
+is_field(PyObject *value)
+{
+    return Py_TYPE(value) == &PyMemberDescr_Type ||
+           strstr(Py_TYPE(value)->tp_name, "_tuplegetter") != NULL;
+}
+
 /* A member whose statement did not change: whatever the program has done to it
  * stays. */
 static int
@@ -329,7 +337,7 @@ keep_member(struct hr_scope *s, PyObject *donor, const struct hr_block *b,
     PyObject *old = PyDict_GetItemWithError(s->live, name);
     PyObject *new = PyDict_GetItemWithError(dict, name);
     int is_def = b->kind == HR_BLOCK_DEF, status = 0;
-    if (old == new || (old != NULL && Py_TYPE(old) == &PyMemberDescr_Type)) {
+    if (old == new || (old != NULL && is_field(old))) {
     }
     else if (old == NULL) {
         if (same_head || (b->kind != HR_BLOCK_ASSIGN && !b->decorated)) {

@@ -64,7 +64,20 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
     if (hr_scope_set_name(s, name, NULL) < 0) {
         return -1;
     }
-    return s->u->removed == NULL ? 0 : PyList_Append(s->u->removed, name);
+    return s->depth > 0 ? 0 : PyList_Append(s->u->removed, name);
+}
+
+/* What a block of the old text has bound. */
+static int
+remove_names(struct hr_scope *s, const struct hr_block *old)
+{
+    PyObject *names = hr_scope_bound_names(s, s->old_text, old);
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(names); k++) {
+        status = remove_name(s, PyList_GET_ITEM(names, k), old);
+    }
+    Py_XDECREF(names);
+    return status;
 }
 
 int
@@ -118,39 +131,13 @@ hr_remove_blocks(struct hr_scope *s)
         if (s->diff.used[i]) {
             continue;
         }
-        if (b->kind == HR_BLOCK_STRING && i == 0 &&
-            (s->new->count == 0 || s->new->items[0].kind != HR_BLOCK_STRING) &&
-            PyDict_SetItemString(s->ns, "__doc__", Py_None) < 0) {
-            return -1;
-        }
         if (hr_remove_annotation(s, b) < 0) {
             return -1;
         }
         if (b->kind == HR_BLOCK_OTHER && bind_undeleted(s, b) < 0) {
             return -1;
         }
-        PyObject *names;
-        if (b->kind == HR_BLOCK_STRING) {
-            names = PyList_New(0);
-        }
-        else if (b->name_len > 0) {
-            PyObject *name = hr_scope_name(s, s->old_text, b);
-            names = name ? PyList_New(0) : NULL;
-            if (names != NULL && PyList_Append(names, name) < 0) {
-                Py_CLEAR(names);
-            }
-            Py_XDECREF(name);
-        }
-        else {
-            names = hr_scope_bound_names(s->u, s->old_text, b);
-        }
-        int status = names == NULL ? -1 : 0;
-        for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(names);
-             k++) {
-            status = remove_name(s, PyList_GET_ITEM(names, k), b);
-        }
-        Py_XDECREF(names);
-        if (status < 0 ||
+        if (remove_names(s, b) < 0 ||
             hr_plan_add_edit(s->u, "removed", s->prefix, s->old_text, b) < 0) {
             return -1;
         }
@@ -161,14 +148,7 @@ hr_remove_blocks(struct hr_scope *s)
 int
 hr_remove_unbound(struct hr_scope *s, const struct hr_block *old)
 {
-    if (old->name_len > 0) {
-        return 0;
-    }
-    PyObject *names = hr_scope_bound_names(s->u, s->old_text, old);
-    int status = names == NULL ? -1 : 0;
-    for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(names); k++) {
-        status = remove_name(s, PyList_GET_ITEM(names, k), old);
-    }
-    Py_XDECREF(names);
-    return status;
+    return old->kind == HR_BLOCK_DEF || old->kind == HR_BLOCK_CLASS
+               ? 0
+               : remove_names(s, old);
 }

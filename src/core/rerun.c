@@ -1,53 +1,52 @@
-/* Statements that did not change and run again, as another one did: they add
- * to the same name, or are an `if` on a changed assignment.
+/* Statements that did not change and run again, as another one did.
  *
- * Only what can be computed again does so (pure.c); else the statement stays
- * as it has run.  Called by scope.c for each unchanged block.
+ * A name can be bound by several statements, each of which may build upon the
+ * one before: `X += 1`, `D["a"] = 1`, `@p.setter`, `app = wrap(app)`.  Where
+ * one of them has run and the name holds something new, those after it that
+ * build upon it, or add to the new object, run again; one that binds the name
+ * without reading it gets back what the name held.  Where one that builds has
+ * changed, what it builds upon is computed again, if it can be (pure.c).
+ *
+ * Called by scope.c for each unchanged block, in order.
  */
 #include "scope.h"
 
-/* -- Chains --------------------------------------------------------------- */
+/* -- Names ---------------------------------------------------------------- */
 
-/* The name that a statement adds to: `X += 1`. */
-static size_t
-get_augmented(const char *text, const struct hr_block *b, const char **name)
+static int
+add_name(PyObject **names, PyObject *name)
 {
-    const char *at = text + b->start, *end = text + b->end;
-    while (at < end && (*at == ' ' || *at == '\t')) {
-        at++;
+    if (*names == NULL && (*names = PyDict_New()) == NULL) {
+        return -1;
     }
-    *name = at;
-    while (at < end && (Py_ISALNUM(*at) || *at == '_' || (*at & 0x80))) {
-        at++;
-    }
-    size_t n = (size_t)(at - *name);
-    while (at < end && (*at == ' ' || *at == '\t')) {
-        at++;
-    }
-    const char *operator= at;
-    while (at < end && strchr("+-*/%&|^<>@", *at) != NULL) {
-        at++;
-    }
-    return at > operator&& at<end && * at == '=' && at[1] != '=' ? n : 0;
+    return PyDict_SetItem(*names, name, Py_None);
 }
 
-/* The name that a block is about, when it assigns or adds. */
-static size_t
-get_chain_name(const char *text, const struct hr_block *b, const char **name)
+/* Does the name hold something else than before, while evaluating? */
+static int
+is_touched(struct hr_scope *s, PyObject *name)
 {
-    if (b->kind == HR_BLOCK_ASSIGN) {
-        *name = text + b->name;
-        return b->name_len;
-    }
-    return b->kind == HR_BLOCK_OTHER ? get_augmented(text, b, name) : 0;
+    return PyDict_GetItemWithError(s->ns, name) !=
+           PyDict_GetItemWithError(s->before, name);
 }
+
+static int
+has_name(const char *text_a, const struct hr_block *a, const char *text_b,
+         const struct hr_block *b)
+{
+    return a->name_len > 0 && a->name_len == b->name_len &&
+           memcmp(text_a + a->name, text_b + b->name, a->name_len) == 0;
+}
+
+/* -- What can run again --------------------------------------------------- */
 
 /* Can the block be computed again, as the names are now?  -1 with an
  * exception. */
 static int
 can_rerun(struct hr_scope *s, const struct hr_block *b, int flags)
 {
-    struct hr_world now = {.globals = s->u->shadow};
+    struct hr_world now = {.globals =
+                               s->u->evaluates ? s->u->shadow : s->u->dict};
     PyObject *tree =
         hr_syntax_parse(s->u, s->u->text + b->start, b->end - b->start, "");
     if (s->type != NULL) {
@@ -61,55 +60,257 @@ can_rerun(struct hr_scope *s, const struct hr_block *b, int flags)
     return pure;
 }
 
-int
-hr_rerun_is_chained(struct hr_scope *s, size_t i)
+/* What a statement of any kind may be made of. */
+#define ANYTHING (HR_PURE_ADDS | HR_PURE_DEFINES | HR_PURE_REPEATS)
+
+/* -- Names that changed statements build upon ----------------------------- */
+
+static int
+is_builder_kind(const struct hr_block *b)
 {
-    const char *name, *other;
-    size_t n = get_chain_name(s->u->text, &s->new->items[i], &name);
-    int changed = 0, adds = 0;
-    if (n == 0) {
+    return b->kind == HR_BLOCK_ASSIGN || b->kind == HR_BLOCK_OTHER ||
+           b->kind == HR_BLOCK_COMPOUND;
+}
+
+/* Note the names that a changed block, of either text, both reads and binds.
+ */
+static int
+note_built(struct hr_scope *s, const char *text, const struct hr_block *b)
+{
+    PyObject *names = hr_scope_bound_names(s, text, b);
+    PyObject *code = names && PyList_GET_SIZE(names) > 0
+                         ? hr_scope_compile(s, text, b)
+                         : NULL;
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0;
+         status == 0 && code != NULL && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        int uses = hr_code_uses(code, name);
+        status = uses < 0               ? -1
+                 : uses & HR_USES_VALUE ? add_name(&s->built, name)
+                                        : 0;
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(code);
+    if (status == 0) {
+        PyErr_Clear(); /* what cannot be compiled says so when it is run */
+    }
+    return status;
+}
+
+int
+hr_rerun_begin(struct hr_scope *s)
+{
+    if (!s->u->evaluates) {
         return 0;
     }
-    for (size_t k = 0; k < s->new->count; k++) {
-        const struct hr_block *b = &s->new->items[k];
-        if (get_chain_name(s->u->text, b, &other) != n ||
-            memcmp(name, other, n) != 0) {
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        int k = s->diff.match[i];
+        if (!is_builder_kind(b) || !hr_scope_is_changed(s, i) ||
+            hr_scope_is_main(s, b)) {
             continue;
         }
-        changed |= hr_scope_is_changed(s, k);
-        adds |= b->kind == HR_BLOCK_OTHER;
-    }
-    for (size_t k = 0; k < s->old->count; k++) {
-        const struct hr_block *b = &s->old->items[k];
-        if (!s->diff.used[k] && b->kind == HR_BLOCK_OTHER &&
-            get_chain_name(s->old_text, b, &other) == n &&
-            memcmp(name, other, n) == 0) {
-            changed = adds = 1;
+        if (note_built(s, s->u->text, b) < 0 ||
+            (k >= 0 && is_builder_kind(&s->old->items[k]) &&
+             note_built(s, s->old_text, &s->old->items[k]) < 0)) {
+            return -1;
         }
     }
-    if (!changed || !adds) {
+    for (size_t i = 0; i < s->old->count; i++) {
+        const struct hr_block *b = &s->old->items[i];
+        if (!s->diff.used[i] && is_builder_kind(b) &&
+            note_built(s, s->old_text, b) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* May all that stands between the i-th block and the next that binds the name
+ * afresh run again? */
+static int
+can_rebuild(struct hr_scope *s, size_t i, PyObject *name)
+{
+    for (size_t k = i; k < s->new->count; k++) {
+        const struct hr_block *b = &s->new->items[k];
+        if ((k != i && hr_scope_is_changed(s, k)) ||
+            (b->name_len > 0 ? hr_scope_is_named(s, s->u->text, b, name) == 0
+                             : !is_builder_kind(b) ||
+                                   !hr_pure_reads(s->u->text + b->start,
+                                                  b->end - b->start, name))) {
+            continue;
+        }
+        PyObject *code = hr_scope_compile(s, s->u->text, b);
+        int uses = code == NULL ? -1 : hr_code_uses(code, name);
+        int pure =
+            uses < 0 ? -1
+            : k != i && uses == HR_USES_BINDS && b->kind != HR_BLOCK_COMPOUND
+                ? 2 /* the next */
+                : can_rerun(s, b, ANYTHING);
+        Py_XDECREF(code);
+        if (pure != 1) {
+            return pure < 0 ? -1 : pure == 2;
+        }
+    }
+    return 1;
+}
+
+/* An assignment or definition that a changed statement builds upon. */
+static int
+is_base(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *b = &s->new->items[i];
+    if (s->built == NULL ||
+        (b->kind != HR_BLOCK_ASSIGN && b->kind != HR_BLOCK_DEF)) {
         return 0;
     }
-    /* Only what can be computed again. */
+    PyObject *name = hr_scope_name(s, s->u->text, b);
+    int status = name == NULL ? -1 : PyDict_Contains(s->built, name);
+    if (status == 1) {
+        PyObject *code = hr_scope_compile(s, s->u->text, b);
+        int uses = code == NULL ? -1 : hr_code_uses(code, name);
+        status = uses < 0 ? -1 : uses == HR_USES_BINDS;
+        Py_XDECREF(code);
+    }
+    if (status == 1) {
+        status = can_rebuild(s, i, name);
+    }
+    Py_XDECREF(name);
+    return status;
+}
+
+/* -- What follows a name that holds something new ------------------------- */
+
+/* The block binds the name without reading it: it holds what it held, if it
+ * was this block that bound it. */
+static int
+give_back(struct hr_scope *s, size_t i, PyObject *name)
+{
+    int last = hr_scope_last_old(s, name);
+    if (last < 0 || last != s->diff.match[i]) {
+        return last == -2 ? -1 : 0;
+    }
+    return hr_scope_set_name(s, name,
+                             PyDict_GetItemWithError(s->before, name));
+}
+
+int
+hr_rerun_give_back(struct hr_scope *s, size_t i, PyObject *name)
+{
+    if (!is_touched(s, name)) {
+        return 0;
+    }
+    PyObject *code = hr_scope_compile(s, s->u->text, &s->new->items[i]);
+    int uses = code == NULL ? -1 : hr_code_uses(code, name);
+    Py_XDECREF(code);
+    return uses == HR_USES_BINDS ? give_back(s, i, name) : uses < 0 ? -1 : 0;
+}
+
+/* `class K(K)`: is it derived from what the name holds now? */
+static int
+is_derived(struct hr_scope *s, PyObject *name)
+{
+    PyObject *base = PyDict_GetItemWithError(s->ns, name);
+    PyObject *type = PyDict_GetItemWithError(s->before, name);
+    return base != NULL && type != NULL && PyType_Check(base) &&
+           PyType_Check(type) &&
+           PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)base);
+}
+
+/* A statement about the object: `X.a = 1`, `X[1] = 2`, `X.add(3)`. */
+static int
+is_about(const char *text, const struct hr_block *b, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *word = PyUnicode_AsUTF8AndSize(name, &n);
+    const char *at = text + b->start, *end = text + b->end;
+    while (at < end && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    return word != NULL && end - at > n && memcmp(at, word, (size_t)n) == 0 &&
+           (at[n] == '.' || at[n] == '[');
+}
+
+/* The same in a loop or under a condition. */
+static int
+is_about_inside(const char *text, const struct hr_block *b, PyObject *name)
+{
+    struct hr_block line = *b;
+    for (line.start = b->head_end; line.start < b->end; line.start++) {
+        if (is_about(text, &line, name)) {
+            return 1;
+        }
+        while (line.start < b->end && text[line.start] != '\n') {
+            line.start++;
+        }
+    }
+    return 0;
+}
+
+/* 1 when the i-th block has to run, as `name` holds something new. */
+static int
+follows(struct hr_scope *s, size_t i, PyObject *name)
+{
     const struct hr_block *b = &s->new->items[i];
-    return can_rerun(s, b, HR_PURE_ADDS);
+    const char *text = s->u->text;
+    int named = hr_scope_is_named(s, text, b, name);
+    int helper = b->kind == HR_BLOCK_ASSIGN && !named &&
+                 PyDict_GetItemWithError(s->before, name) == NULL;
+    if (named < 0) {
+        return -1;
+    }
+    if (!named && ((b->name_len > 0 && !helper) ||
+                   !hr_pure_reads(text + b->start, b->end - b->start, name))) {
+        return 0;
+    }
+    PyObject *code = hr_scope_compile(s, text, b);
+    int uses = code == NULL ? -1 : hr_code_uses(code, name);
+    int status = uses < 0 ? -1 : 0;
+    if (status == 0 && helper) {
+        /* It computes from a helper that is deleted further down. */
+        status = uses & HR_USES_VALUE ? can_rerun(s, b, HR_PURE_ADDS) : 0;
+    }
+    else if (status == 0 && uses & HR_USES_DELETES) {
+        status = PyDict_Contains(s->ns, name);
+    }
+    else if (status == 0 && b->kind == HR_BLOCK_COMPOUND) {
+        if (uses & HR_USES_BINDS ||
+            (uses & HR_USES_VALUE && is_about_inside(text, b, name))) {
+            status = can_rerun(s, b, ANYTHING);
+        }
+    }
+    else if (status == 0 && uses & HR_USES_BINDS) {
+        status = !(uses & HR_USES_VALUE) ||
+                         (b->kind == HR_BLOCK_CLASS && is_derived(s, name))
+                     ? give_back(s, i, name)
+                     : 1;
+    }
+    else if (status == 0 && b->kind == HR_BLOCK_OTHER) {
+        status = is_about(text, b, name);
+    }
+    Py_XDECREF(code);
+    return status;
 }
 
 /* -- Conditions ----------------------------------------------------------- */
 
-int
-hr_rerun_is_conditional(struct hr_scope *s, size_t i)
+/* An `if` of which the condition reads an assignment that changed, and which
+ * only defines and assigns. */
+static int
+is_conditional(struct hr_scope *s, size_t i)
 {
     const struct hr_block *b = &s->new->items[i];
     const char *text = s->u->text;
     int reads = 0;
-    if (strncmp(text + b->start, "if", 2) != 0) {
+    if (b->kind != HR_BLOCK_COMPOUND ||
+        strncmp(text + b->start, "if", 2) != 0) {
         return 0;
     }
     for (size_t k = 0; k < i && !reads; k++) {
         const struct hr_block *a = &s->new->items[k];
         if (a->kind == HR_BLOCK_ASSIGN && hr_scope_is_changed(s, k)) {
-            PyObject *name = hr_name_of(text, a);
+            PyObject *name = hr_scope_name(s, text, a);
             if (name == NULL) {
                 return -1;
             }
@@ -122,4 +323,115 @@ hr_rerun_is_conditional(struct hr_scope *s, size_t i)
         return 0;
     }
     return can_rerun(s, b, HR_PURE_DEFINES);
+}
+
+/* -- Places --------------------------------------------------------------- */
+
+/* Blocks of one name exchanged their places: is it this one that counts now?
+ */
+static int
+is_uncovered(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *b = &s->new->items[i];
+    if (!s->diff.swapped || b->name_len == 0 || b->decorated ||
+        s->diff.match[i] < 0) {
+        return 0;
+    }
+    for (size_t k = i + 1; k < s->new->count; k++) {
+        if (has_name(s->u->text, b, s->u->text, &s->new->items[k])) {
+            return 0;
+        }
+    }
+    for (size_t k = s->old->count; k-- > 0;) {
+        if (has_name(s->u->text, b, s->old_text, &s->old->items[k])) {
+            return (int)k != s->diff.match[i] && s->diff.used[k];
+        }
+    }
+    return 0;
+}
+
+int
+hr_rerun_block(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *b = &s->new->items[i];
+    PyObject *name, *none;
+    Py_ssize_t pos = 0;
+    if (b->kind == HR_BLOCK_STRING || b->kind == HR_BLOCK_FUTURE) {
+        return 0;
+    }
+    int again = is_uncovered(s, i);
+    if (again == 0 && s->u->evaluates) {
+        again = is_base(s, i);
+        again = again != 0 ? again : is_conditional(s, i);
+    }
+    while (again == 0 && s->bound != NULL &&
+           PyDict_Next(s->bound, &pos, &name, &none)) {
+        if (is_touched(s, name)) {
+            again = follows(s, i, name);
+        }
+    }
+    return again;
+}
+
+/* -- Names that are deleted ----------------------------------------------- */
+
+/* Is there a `del` of the name? */
+static int
+is_deleted(struct hr_scope *s, PyObject *name)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        const char *at = s->u->text + b->start, *end = s->u->text + b->end;
+        while (at < end && (*at == ' ' || *at == '\t')) {
+            at++;
+        }
+        if (b->kind == HR_BLOCK_OTHER && end - at > 4 &&
+            strncmp(at, "del", 3) == 0 &&
+            hr_pure_reads(at, (size_t)(end - at), name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int
+revive_name(struct hr_scope *s, PyObject *name, uint32_t line)
+{
+    int bound = 0;
+    if (!is_deleted(s, name)) {
+        return 0;
+    }
+    /* The last one before the line that is about to run. */
+    for (size_t i = s->new->count; bound == 0 && i-- > 0;) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->line < line && !hr_scope_is_main(s, b)) {
+            bound = hr_scope_binds(s, s->u->text, b, name);
+            if (bound == 1 && hr_scope_run(s, b) < 0) {
+                return -1;
+            }
+        }
+    }
+    return bound < 0 ? -1 : 0;
+}
+
+int
+hr_rerun_revive(struct hr_scope *s, PyObject *code, uint32_t line)
+{
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    PyObject *globals = s->u->evaluates ? s->u->shadow : s->u->dict;
+    PyObject *builtins = PyEval_GetBuiltins();
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (PyDict_GetItemWithError(s->ns, name) != NULL ||
+            PyDict_GetItemWithError(globals, name) != NULL ||
+            PyDict_GetItemWithError(builtins, name) != NULL) {
+            continue;
+        }
+        int uses = hr_code_uses(code, name);
+        if (uses < 0 || (uses & (HR_USES_VALUE | HR_USES_DELETES) &&
+                         revive_name(s, name, line) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
 }

@@ -65,16 +65,28 @@ hr_scope_is_main(struct hr_scope *s, const struct hr_block *b)
     /* In another module than __main__ its condition is false by itself. */
     return s->depth == 0 && b->kind == HR_BLOCK_COMPOUND &&
            PyUnicode_CompareWithASCIIString(s->u->name, "__main__") == 0 &&
-           strncmp(at, "if", 2) == 0 && strstr(at, "__name__") != NULL &&
-           strstr(at, "__name__") < s->u->text + b->head_end;
+           strncmp(at, "if", 2) == 0 &&
+           memmem(at, b->head_end - b->start, "__name__", 8) != NULL;
 }
 
 int
 hr_scope_is_changed(struct hr_scope *s, size_t i)
 {
-    const struct hr_block *b = &s->new->items[i];
-    int k = s->diff.match[i];
-    return k < 0 || s->old->items[k].hash != b->hash;
+    return hr_same_meaning(s, i) == HR_MEANS_OTHER;
+}
+
+int
+hr_scope_is_named(struct hr_scope *s, const char *text,
+                  const struct hr_block *b, PyObject *name)
+{
+    if (s->depth == 0 || b->name_len < 2 ||
+        memcmp(text + b->name, "__", 2) != 0) {
+        return b->name_len > 0 ? hr_name_is(text, b, name) : 0;
+    }
+    PyObject *mangled = hr_scope_name(s, text, b);
+    int same = mangled == NULL ? -1 : PyUnicode_Compare(mangled, name) == 0;
+    Py_XDECREF(mangled);
+    return same;
 }
 
 const struct hr_block *
@@ -84,7 +96,7 @@ hr_scope_old_block(struct hr_scope *s, PyObject *name)
     for (size_t i = s->new->count; i-- > 0;) {
         const struct hr_block *b = &s->new->items[i];
         if (b->name_len > 0
-                ? hr_name_is(text, b, name) == 1
+                ? hr_scope_is_named(s, text, b, name) == 1
                 : b->kind == HR_BLOCK_COMPOUND &&
                       hr_name_may_be_in(text + b->start, b->end - b->start,
                                         name) == 1) {
@@ -109,37 +121,113 @@ hr_scope_set_name(struct hr_scope *s, PyObject *name, PyObject *value)
 }
 
 PyObject *
-hr_scope_bound_names(struct hr_unit *u, const char *text,
+hr_scope_compile(struct hr_scope *s, const char *text,
+                 const struct hr_block *b)
+{
+    return hr_code_compile(s->u, text + b->start, b->end - b->start,
+                           (int)b->line, s->classes, s->depth);
+}
+
+/* `x: int` binds nothing. */
+static int
+is_bare(const char *text, const struct hr_block *b)
+{
+    return b->kind == HR_BLOCK_ASSIGN && hr_same_find_value(text, b) >= b->end;
+}
+
+/* The names that a code of the scope binds, without those that every class
+ * body does.  A new list. */
+static PyObject *
+get_stored_names(struct hr_scope *s, PyObject *code)
+{
+    static const char *const own[] = {"__module__", "__qualname__",
+                                      "__firstlineno__",
+                                      "__static_attributes__", NULL};
+    PyObject *names = hr_code_stored_names(code);
+    for (int k = 0; names != NULL && s->depth > 0 && own[k] != NULL; k++) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
+            PyObject *name = PyList_GET_ITEM(names, i);
+            if (PyUnicode_CompareWithASCIIString(name, own[k]) == 0) {
+                if (PySequence_DelItem(names, i) < 0) {
+                    Py_CLEAR(names);
+                }
+                break; /* a second one is the program's */
+            }
+        }
+    }
+    return names;
+}
+
+PyObject *
+hr_scope_bound_names(struct hr_scope *s, const char *text,
                      const struct hr_block *b)
 {
-    PyObject *names = PyList_New(0);
-    if (names == NULL) {
-        return NULL;
-    }
+    PyObject *names;
     if (b->name_len > 0) {
-        PyObject *name = hr_name_of(text, b);
-        if (name == NULL || PyList_Append(names, name) < 0) {
+        PyObject *name = hr_scope_name(s, text, b);
+        names = name ? PyList_New(0) : NULL;
+        if (names != NULL && !is_bare(text, b) &&
+            PyList_Append(names, name) < 0) {
             Py_CLEAR(names);
         }
         Py_XDECREF(name);
         return names;
     }
-    PyObject *code = hr_code_compile(u, text + b->start, b->end - b->start,
-                                     (int)b->line, NULL, 0);
-    PyObject *stored = code ? hr_code_stored_names(code) : NULL;
-    if (stored == NULL) {
-        PyErr_Clear(); /* it stands in a class, with its own indentation */
+    if (b->kind == HR_BLOCK_STRING) {
+        return PyList_New(0);
     }
-    else {
-        Py_SETREF(names, Py_NewRef(stored));
-        if (b->kind == HR_BLOCK_IMPORT &&
-            hr_import_add_star_names(u, text, b, names) < 0) {
-            Py_CLEAR(names);
+    PyObject *code = hr_scope_compile(s, text, b);
+    names = code ? get_stored_names(s, code) : NULL;
+    Py_XDECREF(code);
+    if (names != NULL && b->kind == HR_BLOCK_IMPORT &&
+        hr_import_add_star_names(s->u, text, b, names) < 0) {
+        Py_CLEAR(names);
+    }
+    if (names == NULL && PyErr_ExceptionMatches(PyExc_Exception) &&
+        !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear(); /* what cannot be compiled says so when it is run */
+        names = PyList_New(0);
+    }
+    return names;
+}
+
+int
+hr_scope_binds(struct hr_scope *s, const char *text, const struct hr_block *b,
+               PyObject *name)
+{
+    if (b->name_len > 0) {
+        int is = hr_scope_is_named(s, text, b, name);
+        return is > 0 ? !is_bare(text, b) : is;
+    }
+    if (b->kind == HR_BLOCK_STRING) {
+        return 0;
+    }
+    /* In a class it may be mangled. */
+    int star = b->kind == HR_BLOCK_IMPORT &&
+               memchr(text + b->start, '*', b->end - b->start) != NULL;
+    int has =
+        s->depth > 0 || star
+            ? 1
+            : hr_name_may_be_in(text + b->start, b->end - b->start, name);
+    if (has > 0) {
+        PyObject *names = hr_scope_bound_names(s, text, b);
+        has = names == NULL ? -1 : PySequence_Contains(names, name);
+        Py_XDECREF(names);
+    }
+    return has;
+}
+
+int
+hr_scope_last_old(struct hr_scope *s, PyObject *name)
+{
+    int has = 0;
+    for (size_t i = s->old->count; i-- > 0;) {
+        has = hr_scope_binds(s, s->old_text, &s->old->items[i], name);
+        if (has != 0) {
+            return has < 0 ? -2 : (int)i;
         }
     }
-    Py_XDECREF(stored);
-    Py_XDECREF(code);
-    return names;
+    return -1;
 }
 
 int
@@ -149,30 +237,9 @@ hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t from,
     int found = 0;
     for (size_t i = from; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
-        if (b->name_len > 0) {
-            int is = hr_name_is(s->u->text, b, name);
-            if (is < 0) {
-                return -1;
-            }
-            if (is) {
-                *which = i;
-                found = 1;
-            }
-            continue;
-        }
-        int star = b->kind == HR_BLOCK_IMPORT &&
-                   memchr(s->u->text + b->start, '*', b->end - b->start);
-        if (b->kind == HR_BLOCK_STRING || hr_scope_is_main(s, b)) {
-            continue;
-        }
-        int has = star ? 1
-                       : hr_name_may_be_in(s->u->text + b->start,
-                                           b->end - b->start, name);
-        if (has > 0) {
-            PyObject *names = hr_scope_bound_names(s->u, s->u->text, b);
-            has = names == NULL ? -1 : PySequence_Contains(names, name);
-            Py_XDECREF(names);
-        }
+        int has = hr_scope_is_main(s, b)
+                      ? 0
+                      : hr_scope_binds(s, s->u->text, b, name);
         if (has < 0) {
             return -1;
         }
@@ -184,7 +251,33 @@ hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t from,
     return found;
 }
 
+int
+hr_scope_is_elsewhere(struct hr_scope *s, PyObject *name)
+{
+    size_t which = 0;
+    int last = hr_scope_last_old(s, name);
+    if (last < 0 || !s->old->items[last].decorated || !s->diff.used[last]) {
+        return last == -2 ? -1 : 0;
+    }
+    int bound = hr_scope_is_bound_by(s, name, 0, &which);
+    return bound <= 0 ? bound : s->diff.match[which] != last;
+}
+
 /* -- Running -------------------------------------------------------------- */
+
+/* What ran has bound these names. */
+static int
+note_bound(struct hr_scope *s, PyObject *names)
+{
+    int status = 0;
+    if (s->bound == NULL && (s->bound = PyDict_New()) == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        status = PyDict_SetItem(s->bound, PyList_GET_ITEM(names, i), Py_None);
+    }
+    return status;
+}
 
 int
 hr_scope_run_source(struct hr_scope *s, const char *text, size_t size,
@@ -195,7 +288,26 @@ hr_scope_run_source(struct hr_scope *s, const char *text, size_t size,
     if (code == NULL) {
         return -1;
     }
-    int status = hr_evaluate_run(s->u, code, s->ns);
+    PyObject *names = get_stored_names(s, code);
+    PyObject *module = PyUnicode_InternFromString("__module__");
+    PyObject *held = NULL;
+    int status =
+        names == NULL || module == NULL ? -1 : hr_rerun_revive(s, code, line);
+    if (status == 0) {
+        held = Py_XNewRef(PyDict_GetItemWithError(s->ns, module));
+        status = hr_evaluate_run(s->u, code, s->ns);
+    }
+    if (status == 0 && s->type != NULL &&
+        PySequence_Contains(names, module) == 0) {
+        /* Every class body sets it, but only the class statement counts. */
+        status = hr_scope_set_name(s, module, held);
+    }
+    if (status == 0) {
+        status = note_bound(s, names);
+    }
+    Py_XDECREF(held);
+    Py_XDECREF(module);
+    Py_XDECREF(names);
     Py_DECREF(code);
     if (status == 0 && s->type != NULL) {
         /* super() in what was just made finds the class by this cell. */
@@ -250,6 +362,80 @@ change_nested(struct hr_scope *s, const struct hr_block *old,
     return status;
 }
 
+/* {name: source} of all import statements that are gone. */
+static PyObject *
+get_old_imports(struct hr_scope *s)
+{
+    PyObject *sources = PyDict_New();
+    for (size_t i = 0; sources != NULL && i < s->old->count; i++) {
+        const struct hr_block *b = &s->old->items[i];
+        if (b->kind == HR_BLOCK_IMPORT && !s->diff.used[i] &&
+            hr_import_add_sources(s->u->dict, s->old_text, b, sources) < 0) {
+            Py_CLEAR(sources);
+        }
+    }
+    return sources;
+}
+
+/* An import statement.  A name that another one has bound to the same thing
+ * keeps what it holds: the program may have rebound it. */
+static int
+run_import(struct hr_scope *s, const struct hr_block *b)
+{
+    PyObject *was = get_old_imports(s), *is = was ? PyDict_New() : NULL;
+    PyObject *held = is ? PyDict_New() : NULL, *name, *source;
+    Py_ssize_t pos = 0;
+    int status = held == NULL
+                     ? -1
+                     : hr_import_add_sources(s->u->dict, s->u->text, b, is);
+    while (status == 0 && PyDict_Next(is, &pos, &name, &source)) {
+        PyObject *before = PyDict_GetItemWithError(was, name);
+        PyObject *value = PyDict_GetItemWithError(s->ns, name);
+        if (before != NULL && value != NULL &&
+            PyObject_RichCompareBool(before, source, Py_EQ) == 1) {
+            status = PyDict_SetItem(held, name, value);
+        }
+    }
+    if (status == 0 && s->depth == 0) {
+        status = hr_import_run(s->u, b);
+        if (status == 1) {
+            PyObject *names = hr_scope_bound_names(s, s->u->text, b);
+            status = names == NULL || note_bound(s, names) < 0 ? -1 : 1;
+            Py_XDECREF(names);
+        }
+    }
+    if (status == 0) {
+        status = hr_scope_run(s, b);
+    }
+    if (status >= 0 && PyDict_Update(s->ns, held) < 0) {
+        status = -1;
+    }
+    Py_XDECREF(was);
+    Py_XDECREF(is);
+    Py_XDECREF(held);
+    return status;
+}
+
+/* A statement that means the same with other words: not run, but for its
+ * annotation. */
+static int
+plan_same(struct hr_scope *s, const struct hr_block *old,
+          const struct hr_block *new, enum hr_meaning meaning)
+{
+    int status = change_nested(s, old, new);
+    if (status < 0 || meaning == HR_MEANS_SAME) {
+        return status < 0 ? -1 : 0;
+    }
+    uint32_t value = hr_same_find_value(s->u->text, new);
+    uint32_t name_end = new->name + new->name_len;
+    if (hr_remove_annotation(s, old) < 0 ||
+        (memchr(s->u->text + name_end, ':', value - name_end) != NULL &&
+         hr_scope_run_text(s, new->start, value, new->line) < 0)) {
+        return -1;
+    }
+    return hr_plan_add_edit(s->u, "changed", s->prefix, s->u->text, new);
+}
+
 static int
 plan_statement(struct hr_scope *s, const struct hr_block *old,
                const struct hr_block *new)
@@ -257,12 +443,11 @@ plan_statement(struct hr_scope *s, const struct hr_block *old,
     if (old != NULL && hr_remove_annotation(s, old) < 0) {
         return -1;
     }
-    int status = new->kind == HR_BLOCK_IMPORT && s->depth == 0
-                     ? hr_import_run(s->u, new)
+    int status = new->kind == HR_BLOCK_IMPORT ? run_import(s, new)
                  : old != NULL && old->kind == new->kind
                      ? change_nested(s, old, new)
                      : 0;
-    if (status == 0) {
+    if (status == 0 && new->kind != HR_BLOCK_IMPORT) {
         status = hr_scope_run(s, new);
     }
     else if (status == 1 && new->kind != HR_BLOCK_IMPORT) {
@@ -298,19 +483,17 @@ plan_block(struct hr_scope *s, size_t i)
     int k = s->diff.match[i];
     const struct hr_block *old = k >= 0 ? &s->old->items[k] : NULL;
 
-    if (old != NULL && old->hash == new->hash && s->u->evaluates &&
-        (new->kind == HR_BLOCK_ASSIGN || new->kind == HR_BLOCK_OTHER)) {
-        int chained = hr_rerun_is_chained(s, i);
-        if (chained != 0) {
-            return chained < 0 ? -1 : plan_statement(s, NULL, new);
-        }
+    if (hr_scope_is_main(s, new)) {
+        return 0; /* never runs */
     }
-    if (old != NULL && old->hash == new->hash &&
-        s->u->evaluates &&new->kind == HR_BLOCK_COMPOUND &&
-        !hr_scope_is_main(s, new)) {
-        int depends = hr_rerun_is_conditional(s, i);
-        if (depends != 0) {
-            return depends < 0 ? -1 : plan_statement(s, NULL, new);
+    enum hr_meaning meaning = hr_same_meaning(s, i);
+    if (meaning != HR_MEANS_OTHER) {
+        int again = hr_rerun_block(s, i);
+        if (again != 0) {
+            return again < 0 ? -1 : plan_statement(s, NULL, new);
+        }
+        if (old->hash != new->hash) {
+            return plan_same(s, old, new, meaning);
         }
     }
     if (old != NULL && old->raw_hash == new->raw_hash) {
@@ -319,9 +502,6 @@ plan_block(struct hr_scope *s, size_t i)
     if (old != NULL && old->hash == new->hash &&new->kind !=
                            HR_BLOCK_DEF &&new->kind != HR_BLOCK_CLASS) {
         return 0; /* a comment inside a statement */
-    }
-    if (hr_scope_is_main(s, new)) {
-        return 0; /* never runs */
     }
     switch (new->kind) {
     case HR_BLOCK_DEF:
@@ -337,14 +517,43 @@ plan_block(struct hr_scope *s, size_t i)
                                "a `from __future__` import changes what all "
                                "the rest of the file means; restart");
     case HR_BLOCK_STRING:
-        if (i != 0) {
-            return 0;
-        }
-        break;
+        return 0; /* plan_docstring() */
     default:
         break;
     }
     return plan_statement(s, old, new);
+}
+
+/* The docstring is the string that stands first, wherever it stood before. */
+static int
+plan_docstring(struct hr_scope *s)
+{
+    const struct hr_block *old = s->old->count > 0 ? s->old->items : NULL;
+    const struct hr_block *new = s->new->count > 0 ? s->new->items : NULL;
+    int had = old != NULL && old->kind == HR_BLOCK_STRING;
+    int has = new != NULL &&new->kind == HR_BLOCK_STRING;
+    if (has && !(had && old->hash == new->hash)) {
+        return plan_statement(s, NULL, new);
+    }
+    if (!had || has) {
+        return 0;
+    }
+    PyObject *name = PyUnicode_InternFromString("__doc__");
+    size_t which;
+    int status = name == NULL ? -1 : hr_scope_is_bound_by(s, name, 0, &which);
+    if (status == 0) {
+        status = PyDict_SetItem(s->ns, name, Py_None);
+    }
+    Py_XDECREF(name);
+    return status < 0 ? -1 : 0;
+}
+
+void
+hr_scope_clear(struct hr_scope *s)
+{
+    hr_diff_clear(&s->diff);
+    Py_CLEAR(s->bound);
+    Py_CLEAR(s->built);
 }
 
 int
@@ -357,6 +566,9 @@ hr_scope_plan(struct hr_scope *s)
                                    "which changes what all the rest of the "
                                    "file means; restart");
         }
+    }
+    if (plan_docstring(s) < 0 || hr_rerun_begin(s) < 0) {
+        return -1;
     }
     for (size_t i = 0; i < s->new->count; i++) {
         if (plan_block(s, i) < 0) {

@@ -12,9 +12,11 @@
 struct hr_diff {
     int *match;          /* owned: new index -> old index, or -1 */
     unsigned char *used; /* owned: old index has a partner */
+    int swapped;         /* blocks of one name have exchanged their places */
+    unsigned char *meaning; /* owned: new index -> enum hr_meaning */
 };
 
-/* Pair the blocks: first those of equal hash, then those of equal name. */
+/* Pair the blocks: by hash, header, name. */
 int hr_diff_blocks(const char *old_text, const struct hr_blocks *old,
                    const char *new_text, const struct hr_blocks *new,
                    struct hr_diff *diff);
@@ -25,7 +27,9 @@ struct hr_scope {
     PyObject *type;   /* borrowed: the class; NULL for the module */
     PyObject *live;   /* borrowed: the dict of the module or class */
     PyObject *ns;     /* owned: names while evaluating */
-    PyObject *before; /* owned: copy of ns at the start */
+    PyObject *before; /* copy of ns at the start; owned in a class */
+    PyObject *bound; /* owned: {name: None}, of statements that ran, or NULL */
+    PyObject *built; /* owned: {name: None}, see rerun.c, or NULL */
     PyObject *prefix; /* borrowed: qualified name of the class, or NULL */
     PyObject *classes[HR_MAX_DEPTH]; /* borrowed: names, outermost first */
     int depth;
@@ -51,9 +55,26 @@ int hr_scope_is_main(struct hr_scope *s, const struct hr_block *b);
 /* The block of the old text that the last binding of a name in the new text
  * is paired with, or NULL. */
 const struct hr_block *hr_scope_old_block(struct hr_scope *s, PyObject *name);
+/* Is this the name of the block, as it stands in the dict? */
+int hr_scope_is_named(struct hr_scope *s, const char *text,
+                      const struct hr_block *b, PyObject *name);
 /* Names that a block binds: a new list. */
-PyObject *hr_scope_bound_names(struct hr_unit *u, const char *text,
+PyObject *hr_scope_bound_names(struct hr_scope *s, const char *text,
                                const struct hr_block *b);
+/* Does the block bind the name?  1, 0 or -1. */
+int hr_scope_binds(struct hr_scope *s, const char *text,
+                   const struct hr_block *b, PyObject *name);
+/* The code of a block: a new reference. */
+PyObject *hr_scope_compile(struct hr_scope *s, const char *text,
+                           const struct hr_block *b);
+/* The last block of the old text that binds the name: its index or -1; -2
+ * with an exception. */
+int hr_scope_last_old(struct hr_scope *s, PyObject *name);
+/* Is what the name holds still the work of another block than the last that
+ * binds it?  As with functions that a decorator registers.  1, 0 or -1. */
+int hr_scope_is_elsewhere(struct hr_scope *s, PyObject *name);
+/* What the scope owns, but not ns and before. */
+void hr_scope_clear(struct hr_scope *s);
 /* 1 when a block of the new text, the i-th or a later one, binds the name;
  * *which is the last that does. */
 int hr_scope_is_bound_by(struct hr_scope *s, PyObject *name, size_t i,
@@ -146,15 +167,35 @@ int hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
 int hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
                     const struct hr_block *old);
 
+/* -- same.c: changed statements that mean the same ---------------------------
+ */
+
+enum hr_meaning {
+    HR_MEANS_UNKNOWN,
+    HR_MEANS_SAME,
+    HR_MEANS_SAME_VALUE, /* all but the annotation */
+    HR_MEANS_OTHER
+};
+
+/* What became of the i-th block of the new text. */
+enum hr_meaning hr_same_meaning(struct hr_scope *s, size_t i);
+/* The offset of the '=' of an assignment; its end when it has none. */
+uint32_t hr_same_find_value(const char *text, const struct hr_block *b);
+
 /* -- rerun.c: statements that did not change and run again -------------------
  */
 
-/* Statements that add to a name (`X += 1`) run again together with the
- * assignment they add to, when one of them changed. */
-int hr_rerun_is_chained(struct hr_scope *s, size_t i);
-/* An `if` of which the condition reads an assignment that changed, and which
- * only defines and assigns. */
-int hr_rerun_is_conditional(struct hr_scope *s, size_t i);
+/* Before anything of the scope runs: see what its changes build upon. */
+int hr_rerun_begin(struct hr_scope *s);
+/* 1 when the unchanged i-th block has to run again; it may also get back what
+ * its name holds. */
+int hr_rerun_block(struct hr_scope *s, size_t i);
+/* The changed i-th block does not run: when it binds the name without reading
+ * it, the name holds what it held, if it was this block that bound it. */
+int hr_rerun_give_back(struct hr_scope *s, size_t i, PyObject *name);
+/* Before code runs: names that it reads and that a `del` took away are bound
+ * again by their statements before `line`. */
+int hr_rerun_revive(struct hr_scope *s, PyObject *code, uint32_t line);
 
 /* -- worlds.c: as the names are, and as they will be -------------------------
  */

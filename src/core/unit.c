@@ -98,6 +98,9 @@ has_other_members(struct hr_scope *s)
 static int
 is_plain(struct hr_scope *s)
 {
+    if (s->diff.swapped) {
+        return 0;
+    }
     for (size_t i = 0; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
         int k = s->diff.match[i];
@@ -184,6 +187,7 @@ hr_unit_plan(struct hr_unit *u)
     }
     if (status == 0) {
         s.ns = u->shadow;
+        s.before = u->before;
         status = hr_scope_plan(&s);
     }
     /* What names hold now, merged with what they held. */
@@ -207,7 +211,7 @@ hr_unit_plan(struct hr_unit *u)
         Py_DECREF(value);
     }
     Py_XDECREF(names);
-    hr_diff_clear(&s.diff);
+    hr_scope_clear(&s);
     return status;
 }
 

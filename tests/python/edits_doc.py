@@ -86,6 +86,12 @@ follow
 as any text; one that comes or goes is refused
 added, deleted; who holds a deleted one keeps it
 each name keeps what it stands for
+paired by content, then by header, then by name, the last one first
+the last one counts; what builds upon a new value, or adds to it, runs again
+the one that is last now counts; fields and members are put in order
+a name goes when nothing of the text binds it any more
+compiled and compared; what means the same is not run, its values stay
+made again for who needs them, and deleted again
 the name gets the new object, copies follow
 as any statement
 the name gets it, as it is; who holds what was there calls it

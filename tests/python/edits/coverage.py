@@ -139,6 +139,12 @@ CLASSES = [
         ["added_*", "deleted_*", "renamed*", "global_statement_added"],
     ),
     ("aliases and equal names", 6, ["alias_*", "equal_*", "defined_twice_*"]),
+    ("which of several blocks of one name", 7, ["pair_*"]),
+    ("names bound more than once", 20, ["twice_*"]),
+    ("statements and members that change places", 7, ["order_*"]),
+    ("statements that take another form", 7, ["form_*"]),
+    ("other words for the same", 8, ["layout_*"]),
+    ("helpers that are deleted", 5, ["helper_*"]),
     (
         "function, class, constant into one another",
         6,
