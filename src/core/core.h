@@ -138,6 +138,8 @@ void hr_retire_sweep(struct hr_state *st, int fully);
 /* A new function that calls `target` and is of the same kind (plain,
  * generator, coroutine, asynchronous generator). */
 PyObject *hr_trampoline_new(struct hr_state *st, PyObject *target);
+/* A functools.partial, or of a subclass of it? */
+int hr_trampoline_is_partial(PyObject *o);
 /* The same for `call(self, ...)`, which drops self. */
 PyObject *hr_trampoline_without_self(struct hr_state *st, PyObject *target);
 
@@ -248,7 +250,13 @@ int hr_journal_meets(struct hr_journal *a, struct hr_journal *b);
  * dict of `owner` would hold without this committed journal. */
 int hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
                          PyObject *owner, PyObject *dict, PyObject **copy);
-/* Plan `value` for every place of one kind that `other` has changed. */
+/* What a gentle journal puts into its i-th place; borrowed, or NULL. */
+PyObject *hr_journal_placed(struct hr_journal *j, size_t i);
+/* As if the committed, gentle journal had made the place what it is. */
+int hr_journal_add_committed(struct hr_journal *j, enum hr_place place,
+                             PyObject *owner, PyObject *key, PyObject *value);
+/* Plan `value` for every place of one kind that `other` has changed, and the
+ * program has not changed since, and `j` does not change. */
 int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                           enum hr_place place, PyObject *value);
 /* Room for more swaps, so that appending them cannot fail. */
@@ -274,18 +282,6 @@ void hr_journal_notify(struct hr_journal *j);
 void hr_journal_free(struct hr_state *st, struct hr_journal *j);
 int hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg);
 
-/* -- find.c: references on the heap --------------------------------------- */
-
-/* Add to `j` a swap to `to` for every place in the program's own modules that
- * holds `from`.  Not in the standard library, not in site-packages, not in
- * the module whose dict is `but` (NULL: none). */
-int hr_find_plan_holders(struct hr_state *st, struct hr_journal *j,
-                         PyObject *from, PyObject *to, PyObject *but);
-/* The same for bound methods (self, func) but the one `but`: they get the
- * function `to`. */
-int hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
-                         PyObject *to, PyObject *but);
-
 /* -- patch.c: the registry ------------------------------------------------ */
 
 typedef struct {
@@ -297,6 +293,7 @@ typedef struct {
     PyObject *after;    /* owned: the replacement as handed over */
     PyObject *file;     /* owned: str or None, of the replacement */
     PyObject *live;     /* owned: name of the live file, or None */
+    PyObject *path;     /* owned: its path, or NULL */
     long line;
     double since; /* seconds since the epoch */
     long touched; /* number of the run that last made it */
@@ -309,10 +306,10 @@ typedef struct {
 
 /* What a replace() or restore() did, so that a failed run can undo it. */
 struct hr_action {
-    hr_patch *patch;               /* owned */
-    long commit, old_commit;       /* numbers: after it, and before */
-    struct hr_journal *old;        /* owned: what was in force before */
-    PyObject *after, *file, *live; /* owned: likewise */
+    hr_patch *patch;                      /* owned */
+    long commit, old_commit;              /* numbers: after it, and before */
+    struct hr_journal *old;               /* owned: what was in force before */
+    PyObject *after, *file, *live, *path; /* owned: likewise */
     long line;
     double since;
     int was_active, replaced;
@@ -322,12 +319,17 @@ struct hr_run {
     struct hr_run *outer;
     PyObject *globals; /* borrowed: the live module's dict */
     PyObject *name;    /* borrowed: the live file's name */
+    PyObject *path;    /* borrowed: and its path */
     long number;
     struct hr_action *actions;
     size_t count, capacity;
 };
 
 extern PyType_Spec hr_patch_spec;
+/* The same callable: identical, or bound methods of one function and self. */
+int hr_patch_is_same(PyObject *a, PyObject *b);
+/* Is this what has been put somewhere in place of the replaced thing? */
+int hr_patch_has_put(hr_patch *p, PyObject *o);
 /* The active patch that `func` belongs to, as original, current function or
  * replacement; `owner` (NULL: any) tells replacements used twice apart.
  * Borrowed, or NULL without an exception. */
@@ -342,6 +344,19 @@ void hr_patch_forget(struct hr_state *st, struct hr_run *run);
 /* The run of the calling thread, or NULL. */
 struct hr_run *hr_patch_run(struct hr_state *st);
 PyObject *hr_patch_list(struct hr_state *st);
+
+/* -- find.c: references on the heap --------------------------------------- */
+
+/* Add to `j` a swap to `to` for every place in the program's own modules that
+ * holds `from`.  Not in the standard library, site-packages or live files. */
+int hr_find_plan_holders(struct hr_journal *j, PyObject *from, PyObject *to);
+/* Before a replacement of that kind is taken back: modules that were imported
+ * since, and have got the replacement under the name of what it replaced. */
+int hr_find_add_late(hr_patch *p);
+/* The same for bound methods (self, func) but the one `but`: they get the
+ * function `to`. */
+int hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
+                         PyObject *to, PyObject *but);
 
 /* -- layer.c: what lies on what ------------------------------------------- */
 
@@ -384,22 +399,51 @@ int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
 struct hr_request {
     struct hr_state *st;
     PyObject *owner, *after;  /* borrowed */
+    PyObject *asked;          /* borrowed: `before` as it was handed over */
+    PyObject *second;         /* borrowed: another module that holds it */
+    PyObject *second_name;    /* owned, or NULL */
     PyObject *before;         /* owned: keeps its identity */
     PyObject *name;           /* owned */
     PyObject *raw;            /* owned: what stands in the owner's dict */
+    PyObject *original;       /* owned: runs the original; NULL until made */
     hr_patch *patch;          /* owned: when it is replaced already */
     struct hr_journal *force; /* borrowed: the patch's journal or NULL */
     long layer;               /* that it is planned for */
     int by_owner;             /* the owner's attribute only is replaced */
 };
 
+/* Plan it, and fill in the rest of the request. */
+int hr_request_plan(struct hr_request *r, struct hr_journal *j);
+void hr_request_clear(struct hr_request *r);
+
+/* -- owner.c: finding what is to be replaced in its owner ----------------- */
+
+/* The function behind a static or class method or a bound method, or the
+ * object itself.  New reference. */
+PyObject *hr_owner_get_inner(PyObject *o);
+/* None, a number, a string: the same object by chance. */
+int hr_owner_is_plain(PyObject *o);
+/* Look for `wanted` among a dict's values, or in a class (2: in a base): then
+ * r->name and r->raw are what was found. */
+int hr_owner_find_in_dict(struct hr_request *r, PyObject *dict,
+                          PyObject *wanted);
+int hr_owner_find_in_class(struct hr_request *r, PyTypeObject *type,
+                           PyObject *wanted);
+/* Raise that the owner does not hold r->before; returns -1. */
+int hr_owner_fail(struct hr_request *r);
 /* `before` is what replaced something else, and the owner's own attribute
  * besides: then it is that attribute that is meant. */
-int hr_request_is_held_itself(struct hr_request *r, PyObject *before);
-/* Plan it, and fill in the rest of the request.  *original (owned): what runs
- * the original; made when it is NULL. */
-int hr_request_plan(struct hr_request *r, struct hr_journal *j,
-                    PyObject **original);
+int hr_owner_holds_itself(struct hr_request *r, PyObject *before);
+/* The owner is another one than that of the patch: does it hold it, too? */
+int hr_owner_check(struct hr_request *r, PyObject *owner);
+
+/* -- meaning.c: what the original's name means ---------------------------- */
+
+/* What takes the original's place: the replacement, or a copy of it that calls
+ * the original where the replacement would call itself.  A new reference. */
+PyObject *hr_meaning_replacement(struct hr_request *r, PyObject *after);
+/* In the live file, names of what was replaced now mean the original. */
+int hr_meaning_keep_names(struct hr_request *r);
 
 /* -- replace.c: replace() and restore() ----------------------------------- */
 

@@ -140,25 +140,60 @@ search_dict(struct search *s, PyObject *dict, PyObject *type, int depth)
     return 0;
 }
 
-int
-hr_find_plan_holders(struct hr_state *st, struct hr_journal *j, PyObject *from,
-                     PyObject *to, PyObject *but)
+/* All modules, and where the library is that is not the program's own. */
+static PyObject *
+list_modules(PyObject **library)
 {
-    PyObject *library = get_library_folder();
-    PyObject *modules =
-        library ? PyDict_Values(PyImport_GetModuleDict()) : NULL;
+    *library = get_library_folder();
+    return *library ? PyDict_Values(PyImport_GetModuleDict()) : NULL;
+}
+
+int
+hr_find_plan_holders(struct hr_journal *j, PyObject *from, PyObject *to)
+{
+    PyObject *library, *modules = list_modules(&library);
     int status = modules == NULL ? -1 : 0;
-    (void)st;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules); i++) {
         PyObject *module = PyList_GET_ITEM(modules, i);
         PyObject *dict =
             PyModule_Check(module) ? PyModule_GetDict(module) : NULL;
-        if (dict != NULL && dict != but && is_own(dict, library)) {
+        if (dict != NULL && is_own(dict, library)) {
             struct search s = {j, from, to,
                                PyDict_GetItemString(dict, "__name__")};
             status = search_dict(&s, dict, NULL, 2);
         }
     }
+    Py_XDECREF(modules);
+    Py_XDECREF(library);
+    return status;
+}
+
+int
+hr_find_add_late(hr_patch *p)
+{
+    PyObject *home = PyObject_GetAttrString(p->after, "__module__");
+    PyErr_Clear(); /* then it is of no module */
+    PyObject *library, *modules = list_modules(&library), *held;
+    int status = modules == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules); i++) {
+        PyObject *module = PyList_GET_ITEM(modules, i);
+        PyObject *dict =
+            PyModule_Check(module) ? PyModule_GetDict(module) : NULL;
+        if (dict == NULL || !is_own(dict, library)) {
+            continue;
+        }
+        PyObject *value = PyDict_GetItemWithError(dict, p->name);
+        PyObject *name = PyDict_GetItemString(dict, "__name__");
+        if (value != NULL && hr_patch_has_put(p, value) &&
+            (home == NULL ||
+             PyObject_RichCompareBool(home, name, Py_EQ) == 0) &&
+            !hr_journal_peek(p->journal, HR_PLACE_DICT, dict, p->name,
+                             &held)) {
+            status = hr_journal_add_committed(p->journal, HR_PLACE_DICT, dict,
+                                              p->name, p->before);
+        }
+    }
+    Py_XDECREF(home);
     Py_XDECREF(modules);
     Py_XDECREF(library);
     return status;

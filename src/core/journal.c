@@ -249,6 +249,25 @@ hr_journal_put(struct hr_journal *j, size_t i, PyObject *value)
     Py_XSETREF(j->swaps[i].value, Py_XNewRef(value));
 }
 
+/* What is there now; borrowed, NULL where that is nothing or not asked. */
+static PyObject *
+get_content(struct hr_swap *s)
+{
+    switch (s->place) {
+    case HR_PLACE_DICT:
+        return PyDict_GetItemWithError(s->owner, s->key);
+    case HR_PLACE_TYPE:
+        return PyDict_GetItemWithError(
+            hr_compat_type_dict((PyTypeObject *)s->owner), s->key);
+    case HR_PLACE_CELL:
+        return hr_compat_cell_peek(s->owner);
+    case HR_PLACE_METHOD:
+        return PyMethod_GET_FUNCTION(s->owner);
+    default:
+        return NULL;
+    }
+}
+
 int
 hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
                       enum hr_place place, PyObject *value)
@@ -256,12 +275,37 @@ hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
     for (size_t i = 0; i < other->count; i++) {
         struct hr_swap *s = &other->swaps[i];
         /* Of a list, the item that is there once `other` is taken back. */
-        PyObject *key = place == HR_PLACE_LIST ? s->value : s->key;
-        if (s->place == place &&
+        PyObject *key = place == HR_PLACE_LIST ? s->value : s->key, *held;
+        if (s->place != place ||
+            (s->put != NULL && place != HR_PLACE_LIST &&
+             (s->lost || get_content(s) != s->put)) ||
+            (place != HR_PLACE_LIST &&
+             hr_journal_peek(j, place, s->owner, key, &held))) {
+            continue;
+        }
+        if (PyErr_Occurred() ||
             hr_journal_add(j, place, s->owner, key, value) < 0) {
             return -1;
         }
     }
+    return 0;
+}
+
+PyObject *
+hr_journal_placed(struct hr_journal *j, size_t i)
+{
+    return j->swaps[i].put;
+}
+
+int
+hr_journal_add_committed(struct hr_journal *j, enum hr_place place,
+                         PyObject *owner, PyObject *key, PyObject *value)
+{
+    if (hr_journal_add(j, place, owner, key, value) < 0) {
+        return -1;
+    }
+    struct hr_swap *s = &j->swaps[j->count - 1];
+    Py_XSETREF(s->put, Py_XNewRef(get_content(s)));
     return 0;
 }
 

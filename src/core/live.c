@@ -116,8 +116,8 @@ check_dropped(struct hr_state *st, PyObject *file_name, struct hr_run *run)
     }
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(patches); i++) {
         hr_patch *p = (hr_patch *)PyList_GET_ITEM(patches, i);
-        if (!p->active || p->touched == run->number ||
-            PyUnicode_Compare(p->live, file_name) != 0) {
+        if (!p->active || p->touched == run->number || p->path == NULL ||
+            PyUnicode_Compare(p->path, run->path) != 0) {
             continue;
         }
         if (withdraw) {
@@ -220,6 +220,7 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
     struct hr_run *run = &r->run;
     PyObject *shown = hr_show_get(filename);
     int status = 0;
+    run->path = filename;
     if (text == NULL) {
         run->number = ++st->next_run;
         hr_log(st, HR_SAY_INFO, "%U was deleted", file_name);

@@ -13,8 +13,8 @@
 /* -- Finding -------------------------------------------------------------- */
 
 /* The same callable: identical, or bound methods of one function and self. */
-static int
-is_same(PyObject *a, PyObject *b)
+int
+hr_patch_is_same(PyObject *a, PyObject *b)
 {
     if (a == b) {
         return 1;
@@ -31,27 +31,47 @@ is_bound(PyObject *func, PyObject *function)
     return PyMethod_Check(func) && PyMethod_GET_FUNCTION(func) == function;
 }
 
-/* func is what a class has now under the name of a patch of its attribute. */
-static int
-is_current(hr_patch *p, PyObject *func)
+/* The function behind a static or class method; borrowed, NULL: none is. */
+static PyObject *
+get_wrapped(PyObject *o)
 {
-    if (!p->by_owner || !PyType_Check(p->owner)) {
-        return 0;
+    if (Py_TYPE(o) != &PyStaticMethod_Type &&
+        Py_TYPE(o) != &PyClassMethod_Type) {
+        return NULL;
     }
-    if (PyMethod_Check(func)) {
-        func = PyMethod_GET_FUNCTION(func);
-    }
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)p->owner);
-    PyObject *value = PyDict_GetItemWithError(dict, p->name); /* borrowed */
-    int same = value == func;
-    if (value != NULL && (Py_TYPE(value) == &PyStaticMethod_Type ||
-                          Py_TYPE(value) == &PyClassMethod_Type)) {
-        PyObject *inner = PyObject_GetAttrString(value, "__func__");
-        same = inner == func;
-        Py_XDECREF(inner);
-    }
+    PyObject *inner = PyObject_GetAttrString(o, "__func__");
     PyErr_Clear();
-    return same;
+    Py_XDECREF(inner); /* the wrapper holds it */
+    return inner;
+}
+
+int
+hr_patch_has_put(hr_patch *p, PyObject *o)
+{
+    for (size_t i = 0; p->journal != NULL && i < hr_journal_count(p->journal);
+         i++) {
+        PyObject *put = hr_journal_placed(p->journal, i);
+        if (put == NULL) {
+            continue;
+        }
+        PyObject *inner = get_wrapped(put);
+        if (hr_patch_is_same(put, o) || is_bound(o, put) ||
+            (inner != NULL && (inner == o || is_bound(o, inner)))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Is it the patch of this owner's attribute? */
+static int
+is_owner(hr_patch *p, PyObject *owner)
+{
+    PyObject *held;
+    return owner == NULL || owner == p->owner ||
+           (!p->by_owner && PyModule_Check(owner) &&
+            hr_journal_peek(p->journal, HR_PLACE_DICT, PyModule_GetDict(owner),
+                            p->name, &held));
 }
 
 hr_patch *
@@ -62,15 +82,17 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
         for (Py_ssize_t i = n - 1; i >= 0; i--) {
             hr_patch *p = (hr_patch *)PyList_GET_ITEM(st->patches, i);
             if (pass == 0) {
-                if ((is_same(p->before, func) || is_same(p->original, func) ||
+                if ((hr_patch_is_same(p->before, func) ||
+                     hr_patch_is_same(p->original, func) ||
                      (PyFunction_Check(p->before) &&
                       is_bound(func, p->before))) &&
                     (p->by_owner == 0 || owner == NULL || owner == p->owner)) {
                     return p;
                 }
             }
-            else if ((is_same(p->after, func) || is_current(p, func)) &&
-                     (owner == NULL || owner == p->owner)) {
+            else if ((hr_patch_is_same(p->after, func) ||
+                      hr_patch_has_put(p, func)) &&
+                     is_owner(p, owner)) {
                 return p;
             }
             else if (p->by_owner && PyMethod_Check(func) &&
@@ -165,6 +187,7 @@ note_action(struct hr_run *run, hr_patch *p, long commit, int replaced,
     a->after = Py_XNewRef(p->after);
     a->file = Py_XNewRef(p->file);
     a->live = Py_XNewRef(p->live);
+    a->path = Py_XNewRef(p->path);
     a->line = p->line;
     a->since = p->since;
     a->was_active = was_active;
@@ -206,6 +229,7 @@ hr_patch_commit(struct hr_state *st, hr_patch *p, struct hr_journal *j,
         Py_XSETREF(p->after, Py_XNewRef(after));
         Py_XSETREF(p->file, Py_XNewRef(file));
         Py_XSETREF(p->live, Py_NewRef(run != NULL ? run->name : Py_None));
+        Py_XSETREF(p->path, Py_XNewRef(run != NULL ? run->path : NULL));
         hr_journal_notify(j);
     }
     else if (old != NULL) {
@@ -222,7 +246,14 @@ int
 hr_patch_restore(struct hr_state *st, hr_patch *p)
 {
     Py_INCREF(p);
-    int status = hr_patch_commit(st, p, NULL, NULL, NULL, 0);
+    /* A gentle journal: it was put where the program held the original. */
+    int held = !p->by_owner && p->journal != NULL &&
+               hr_journal_count(p->journal) > 0 &&
+               hr_journal_placed(p->journal, 0) != NULL;
+    int status = held ? hr_find_add_late(p) : 0;
+    if (status == 0) {
+        status = hr_patch_commit(st, p, NULL, NULL, NULL, 0);
+    }
     Py_DECREF(p);
     return status;
 }
@@ -236,6 +267,7 @@ clear_action(struct hr_state *st, struct hr_action *a)
     Py_XDECREF(a->after);
     Py_XDECREF(a->file);
     Py_XDECREF(a->live);
+    Py_XDECREF(a->path);
     Py_DECREF(a->patch);
 }
 
@@ -266,6 +298,7 @@ roll_back_action(struct hr_state *st, struct hr_action *a)
     swap_fields(&p->after, &a->after);
     swap_fields(&p->file, &a->file);
     swap_fields(&p->live, &a->live);
+    swap_fields(&p->path, &a->path);
     p->line = a->line;
     p->since = a->since;
     return 0;
@@ -331,6 +364,7 @@ patch_clear(PyObject *self)
     Py_CLEAR(p->after);
     Py_CLEAR(p->file);
     Py_CLEAR(p->live);
+    Py_CLEAR(p->path);
     struct hr_journal *j = p->journal;
     p->journal = NULL;
     hr_journal_free(NULL, j);

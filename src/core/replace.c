@@ -8,26 +8,9 @@
  */
 #include "core.h"
 
-/* -- replace -------------------------------------------------------------- */
+#define TRIES 8
 
-static int
-check_arguments(PyObject *owner, PyObject *before, PyObject *after)
-{
-    if (PyModule_Check(owner) && !PyCallable_Check(after)) {
-        PyErr_Format(PyExc_TypeError,
-                     "replace: the replacement must be callable, not %R",
-                     after);
-        return -1;
-    }
-    if (before == after) {
-        PyErr_Format(PyExc_ValueError,
-                     "replace: %R would replace itself; pass another function "
-                     "as the third argument",
-                     before);
-        return -1;
-    }
-    return 0;
-}
+/* -- replace -------------------------------------------------------------- */
 
 /* Where the replacement was written; else where replace() was called. */
 static void
@@ -58,28 +41,8 @@ locate(PyObject *after, PyObject **file, long *line)
     }
 }
 
-/* In the live file that runs, names of `before` now mean the original. */
-static int
-keep_meaning(struct hr_state *st, PyObject *before, PyObject *original)
-{
-    struct hr_run *run = hr_patch_run(st);
-    if (run == NULL || before == original) {
-        return 0;
-    }
-    PyObject *key, *value;
-    Py_ssize_t pos = 0;
-    while (PyDict_Next(run->globals, &pos, &key, &value)) {
-        /* Setting the value of a key that is there moves nothing. */
-        if (value == before &&
-            PyDict_SetItem(run->globals, key, original) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static hr_patch *
-new_patch(struct hr_request *r, PyObject *original)
+new_patch(struct hr_request *r)
 {
     hr_patch *p = PyObject_GC_New(hr_patch, r->st->patch_type);
     if (p == NULL) {
@@ -91,65 +54,98 @@ new_patch(struct hr_request *r, PyObject *original)
     p->owner = Py_NewRef(r->owner);
     p->name = Py_NewRef(r->name);
     p->before = Py_NewRef(r->before);
-    p->original = Py_NewRef(original);
+    p->original = Py_NewRef(r->original);
     p->by_owner = r->by_owner;
     p->layer = ++r->st->next_layer;
     PyObject_GC_Track(p);
     return p;
 }
 
+/* What is asked for: the thing, by whichever of its names, and its patch. */
+static int
+begin(struct hr_request *r)
+{
+    PyObject *owner = r->owner, *before = r->asked;
+    hr_patch *p = hr_patch_find(r->st, owner, before);
+    if (before == r->after) {
+        PyErr_Format(PyExc_ValueError,
+                     "replace: %R would replace itself; pass another function "
+                     "as the third argument",
+                     before);
+        return -1;
+    }
+    r->layer = HR_LAYER_TOP;
+    r->patch = p;
+    if (hr_owner_holds_itself(r, before)) {
+        r->patch = p = NULL;
+    }
+    if (p == NULL) {
+        r->before = Py_NewRef(before);
+        return 0;
+    }
+    Py_INCREF(p);
+    r->before = Py_NewRef(p->before);
+    r->original = Py_NewRef(p->original);
+    r->owner = p->owner;
+    if (owner != p->owner && hr_owner_check(r, owner) < 0) {
+        return -1;
+    }
+    r->name = Py_NewRef(p->name);
+    r->force = p->journal;
+    r->layer = p->layer;
+    return 0;
+}
+
 PyObject *
 hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
            PyObject *after)
 {
-    if (check_arguments(owner, before, after) < 0) {
-        return NULL;
-    }
-    struct hr_request r = {
-        .st = st, .owner = owner, .after = after, .layer = HR_LAYER_TOP};
-    PyObject *original = NULL, *file = NULL;
+    struct hr_request r = {0};
+    PyObject *file = NULL;
+    struct hr_journal *j = NULL;
     hr_patch *p = NULL;
-    long line;
+    long line, commit;
+    int tries = 0;
 
-    r.patch = hr_patch_find(st, owner, before);
-    if (hr_request_is_held_itself(&r, before)) {
-        r.patch = NULL;
-    }
-    if (r.patch != NULL) {
-        Py_INCREF(r.patch);
-        r.before = Py_NewRef(r.patch->before);
-        r.name = Py_NewRef(r.patch->name);
-        r.owner = r.patch->owner;
-        r.force = r.patch->journal;
-        r.layer = r.patch->layer;
-        original = Py_NewRef(r.patch->original);
-    }
-    else {
-        r.before = Py_NewRef(before);
-    }
-    struct hr_journal *j = hr_journal_new();
-    if (j == NULL || hr_request_plan(&r, j, &original) < 0) {
+    do {
+        hr_request_clear(&r);
         hr_journal_free(st, j);
-        goto done;
-    }
-    p = r.patch != NULL ? (hr_patch *)Py_NewRef(r.patch)
-                        : new_patch(&r, original);
+        r = (struct hr_request){
+            .st = st, .owner = owner, .after = after, .asked = before};
+        commit = st->next_commit;
+        j = begin(&r) < 0 ? NULL : hr_journal_new();
+        if (j == NULL || hr_request_plan(&r, j) < 0) {
+            hr_journal_free(st, j);
+            goto done;
+        }
+        /* Planning may run the program's code, and a plan is for what was
+         * there.  That of a function is for whatever its body is. */
+        if (st->next_commit != commit && ++tries == TRIES) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "replace: what is replaced changes whenever the "
+                            "replacement is looked at");
+            hr_journal_free(st, j);
+            goto done;
+        }
+    } while (st->next_commit != commit &&
+             (!PyFunction_Check(r.before) ||
+              hr_patch_find(st, owner, before) != r.patch));
+    p = r.patch != NULL ? (hr_patch *)Py_NewRef(r.patch) : new_patch(&r);
     if (p == NULL) {
         hr_journal_free(st, j);
         goto done;
     }
     locate(after, &file, &line);
-    if (hr_patch_commit(st, p, j, after, file, line) < 0 ||
-        keep_meaning(st, r.before, original) < 0) {
+    if (hr_meaning_keep_names(&r) < 0) {
+        hr_journal_free(st, j);
+        Py_CLEAR(p);
+    }
+    else if (hr_patch_commit(st, p, j, after, file, line) < 0) {
         Py_CLEAR(p);
     }
 done:
     Py_XDECREF(file);
-    Py_XDECREF(original);
-    Py_XDECREF(r.patch);
-    Py_XDECREF(r.before);
-    Py_XDECREF(r.name);
-    Py_XDECREF(r.raw);
+    hr_request_clear(&r);
     if (p == NULL && !PyErr_Occurred()) {
         PyErr_NoMemory(); /* CPython loses it here and there */
     }

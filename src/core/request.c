@@ -14,180 +14,140 @@
  */
 #include "core.h"
 
-/* -- Finding `before` in its owner ---------------------------------------- */
-
-/* The function behind a static or class method or a bound method, or the
- * object itself.  New reference. */
-static PyObject *
-get_inner(PyObject *o)
+void
+hr_request_clear(struct hr_request *r)
 {
-    if (PyMethod_Check(o)) {
-        return Py_NewRef(PyMethod_GET_FUNCTION(o));
-    }
-    if (Py_TYPE(o) == &PyStaticMethod_Type ||
-        Py_TYPE(o) == &PyClassMethod_Type) {
-        return PyObject_GetAttrString(o, "__func__");
-    }
-    return Py_NewRef(o);
-}
-
-/* Look for `wanted` among a dict's values: 1 when found. */
-static int
-find_in_dict(struct hr_request *r, PyObject *dict, PyObject *wanted)
-{
-    PyObject *key, *value, *hint = NULL, *hit = NULL;
-    Py_ssize_t pos = 0;
-    /* Of several names, the one that the function calls itself. */
-    if (PyFunction_Check(wanted)) {
-        hint = ((PyFunctionObject *)wanted)->func_name;
-    }
-    while (PyDict_Next(dict, &pos, &key, &value)) {
-        if (!PyUnicode_Check(key)) {
-            continue;
-        }
-        PyObject *inner = get_inner(value);
-        int same =
-            value == wanted || (inner == wanted && !PyMethod_Check(value));
-        Py_XDECREF(inner);
-        PyErr_Clear();
-        if (same && (hit == NULL ||
-                     (hint != NULL && PyUnicode_Compare(key, hint) == 0))) {
-            hit = key;
-            Py_XSETREF(r->raw, Py_NewRef(value));
-        }
-    }
-    if (hit != NULL) {
-        Py_XSETREF(r->name, Py_NewRef(hit));
-    }
-    return hit != NULL;
-}
-
-/* A class: its own dict, then those of its bases (2: inherited). */
-static int
-find_in_class(struct hr_request *r, PyTypeObject *type, PyObject *wanted)
-{
-    PyObject *mro = type->tp_mro;
-    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
-        PyObject *dict =
-            hr_compat_type_dict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
-        if (dict != NULL && find_in_dict(r, dict, wanted)) {
-            return i == 0 ? 1 : 2;
-        }
-    }
-    return 0;
-}
-
-int
-hr_request_is_held_itself(struct hr_request *r, PyObject *before)
-{
-    if (r->patch == NULL || r->patch->after != before) {
-        return 0;
-    }
-    r->before = Py_NewRef(before);
-    int held =
-        PyModule_Check(r->owner)
-            ? find_in_dict(r, PyModule_GetDict(r->owner), before)
-            : find_in_class(r,
-                            PyType_Check(r->owner) ? (PyTypeObject *)r->owner
-                                                   : Py_TYPE(r->owner),
-                            before);
-    int itself = held && PyUnicode_Compare(r->name, r->patch->name) != 0;
     Py_CLEAR(r->before);
     Py_CLEAR(r->name);
     Py_CLEAR(r->raw);
-    return itself;
-}
-
-static int
-fail_not_held(struct hr_request *r)
-{
-    PyObject *module = PyObject_GetAttrString(r->before, "__module__");
-    PyErr_Clear();
-    if (module != NULL && PyUnicode_Check(module)) {
-        PyErr_Format(PyExc_ValueError,
-                     "replace: %R does not hold %R, which is defined in "
-                     "module %R; pass the module, class or object that has "
-                     "it as an attribute",
-                     r->owner, r->before, module);
-    }
-    else {
-        PyErr_Format(PyExc_ValueError,
-                     "replace: %R does not hold %R; pass the module, class "
-                     "or object that has it as an attribute",
-                     r->owner, r->before);
-    }
-    Py_XDECREF(module);
-    return -1;
+    Py_CLEAR(r->second_name);
+    Py_CLEAR(r->original);
+    Py_CLEAR(r->patch);
 }
 
 /* -- Plans, by how it is done --------------------------------------------- */
 
 /* A function whose body may be taken: a clone, or a trampoline. */
 static PyObject *
-make_holder(struct hr_request *r)
+make_holder(struct hr_request *r, PyObject *after)
 {
-    return PyFunction_Check(r->after) ? hr_function_clone(r->after, NULL, NULL)
-                                      : hr_trampoline_new(r->st, r->after);
+    PyObject *meant = hr_meaning_replacement(r, after);
+    PyObject *holder = meant == NULL ? NULL
+                       : !PyFunction_Check(meant)
+                           ? hr_trampoline_new(r->st, meant)
+                       : meant == after ? hr_function_clone(meant, NULL, NULL)
+                                        : Py_NewRef(meant);
+    Py_XDECREF(meant);
+    return holder;
 }
 
 static int
-plan_function(struct hr_request *r, struct hr_journal *j, PyObject **original)
+plan_function(struct hr_request *r, struct hr_journal *j, PyObject *after)
 {
-    PyObject *holder = make_holder(r);
-    if (holder == NULL) {
-        return -1;
+    if (r->original == NULL) {
+        r->original = hr_function_clone(r->before, NULL, NULL);
     }
-    int status = hr_journal_add(j, HR_PLACE_FUNCTION, r->before, NULL, holder);
-    Py_DECREF(holder);
-    if (status == 0 && *original == NULL) {
-        *original = hr_function_clone(r->before, NULL, NULL);
-        status = *original == NULL ? -1 : 0;
-    }
+    PyObject *holder = r->original ? make_holder(r, after) : NULL;
+    int status = holder == NULL ? -1
+                                : hr_journal_add(j, HR_PLACE_FUNCTION,
+                                                 r->before, NULL, holder);
+    Py_XDECREF(holder);
     return status;
 }
 
 static int
-plan_class(struct hr_request *r, struct hr_journal *j, PyObject **original)
+plan_class(struct hr_request *r, struct hr_journal *j)
 {
-    if (*original == NULL) {
-        *original = hr_class_clone(r->st, r->before);
+    if (r->original == NULL) {
+        r->original = hr_class_clone(r->st, r->before);
     }
-    return *original == NULL ? -1
-                             : hr_class_plan(r->st, j, r->before, r->after,
-                                             *original, r->layer);
+    return r->original == NULL ? -1
+                               : hr_class_plan(r->st, j, r->before, r->after,
+                                               r->original, r->layer);
+}
+
+static int
+is_wrapper(PyObject *o)
+{
+    return Py_TYPE(o) == &PyStaticMethod_Type ||
+           Py_TYPE(o) == &PyClassMethod_Type;
+}
+
+/* What stands in the class in place of `raw`, its own or inherited. */
+static PyObject *
+make_attribute(struct hr_request *r, PyObject *raw)
+{
+    if (!PyFunction_Check(r->after)) {
+        return Py_NewRef(r->after);
+    }
+    PyObject *value = make_holder(r, r->after);
+    /* A function that takes the place of a static or class method. */
+    if (value != NULL && raw != NULL && is_wrapper(raw)) {
+        Py_SETREF(value, PyObject_CallFunctionObjArgs((PyObject *)Py_TYPE(raw),
+                                                      value, NULL));
+    }
+    return value;
+}
+
+/* As a class statement does for what stands in it. */
+static int
+set_name(struct hr_request *r, PyObject *value)
+{
+    PyObject *key = PyUnicode_InternFromString("__set_name__");
+    PyObject *method = key ? _PyType_Lookup(Py_TYPE(value), key) : NULL;
+    PyObject *done = method ? PyObject_CallFunctionObjArgs(
+                                  method, value, r->owner, r->name, NULL)
+                            : NULL;
+    int status = key == NULL || (method != NULL && done == NULL) ? -1 : 0;
+    Py_XDECREF(done);
+    Py_XDECREF(key);
+    return status;
+}
+
+/* Where a wrapper's functions take other bodies, the original is a copy of it
+ * with functions of its own. */
+static PyObject *
+copy_wrapper(struct hr_journal *j, PyObject *o)
+{
+    struct hr_transfer m = {0};
+    PyObject *owner, *value;
+    int bodies = 0;
+    for (size_t i = 0; i < hr_journal_count(j); i++) {
+        bodies |= hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value);
+    }
+    return bodies && (is_wrapper(o) || Py_TYPE(o) == &PyProperty_Type)
+               ? hr_transfer_value(&m, o)
+               : Py_NewRef(o);
 }
 
 /* An attribute of a class that is not a function of its own. */
 static int
-plan_class_attribute(struct hr_request *r, struct hr_journal *j,
-                     PyObject **original)
+plan_class_attribute(struct hr_request *r, struct hr_journal *j)
 {
-    PyObject *value = Py_NewRef(r->after);
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)r->owner);
-    PyObject *old = PyDict_GetItemWithError(dict, r->name);
-    hr_layer_peek(r->st, r->layer, HR_PLACE_TYPE, r->owner, r->name, &old);
-    PyObject *raw = old != NULL ? old : r->raw; /* its own, or inherited */
-    r->by_owner = 1;
-    if (PyFunction_Check(r->after)) {
-        Py_SETREF(value, hr_function_clone(r->after, NULL, NULL));
-        if (value == NULL) {
-            return -1;
-        }
-        /* A function that takes the place of a static or class method. */
-        if (raw != NULL && (Py_TYPE(raw) == &PyStaticMethod_Type ||
-                            Py_TYPE(raw) == &PyClassMethod_Type)) {
-            Py_SETREF(value, PyObject_CallFunctionObjArgs(
-                                 (PyObject *)Py_TYPE(raw), value, NULL));
-            if (value == NULL) {
-                return -1;
-            }
-        }
+    PyObject *dict = hr_layer_dict(r->st, r->layer, HR_PLACE_TYPE, r->owner);
+    PyObject *old = dict ? PyDict_GetItemWithError(dict, r->name) : NULL;
+    int made = r->original == NULL;
+    if (dict == NULL) {
+        return -1;
     }
-    int status =
-        hr_class_plan_attribute(r->st, j, r->owner, r->name, old, value);
-    Py_DECREF(value);
-    if (status == 0 && *original == NULL) {
-        *original = Py_NewRef(r->before);
+    if (made) {
+        r->original = Py_NewRef(r->before);
+    }
+    r->by_owner = 1;
+    hr_journal_set_gentle(j);
+    PyObject *value = make_attribute(r, old != NULL ? old : r->raw);
+    int status = value == NULL             ? -1
+                 : PyFunction_Check(value) ? 0
+                                           : set_name(r, value);
+    if (status == 0) {
+        status =
+            hr_class_plan_attribute(r->st, j, r->owner, r->name, old, value);
+    }
+    Py_XDECREF(value);
+    Py_DECREF(dict);
+    if (status == 0 && made) {
+        Py_SETREF(r->original, copy_wrapper(j, r->before));
+        status = r->original == NULL ? -1 : 0;
     }
     return status;
 }
@@ -214,77 +174,85 @@ takes_self(PyObject *function)
 /* A function of one object: its own attribute, and the bound methods of it
  * that are held elsewhere. */
 static int
-plan_instance(struct hr_request *r, struct hr_journal *j, PyObject *dict,
-              PyObject **original)
+plan_instance(struct hr_request *r, struct hr_journal *j, PyObject *dict)
 {
-    int with_self = takes_self(r->after);
-    if (with_self < 0) {
-        return -1;
-    }
-    PyObject *value =
-        with_self ? PyMethod_New(r->after, r->owner) : Py_NewRef(r->after);
-    PyObject *adapter = NULL;
-    int status = -1;
-    if (value == NULL) {
-        return -1;
-    }
-    r->by_owner = 1;
+    PyObject *value = NULL, *adapter = NULL, *function = NULL;
+    int status = -1, with_self = takes_self(r->after);
     if (PyMethod_Check(r->before) &&
         PyMethod_GET_SELF(r->before) == r->owner) {
-        PyObject *function = PyMethod_GET_FUNCTION(r->before);
-        adapter = with_self ? Py_NewRef(r->after)
-                            : hr_trampoline_without_self(r->st, r->after);
-        if (*original == NULL) {
-            *original = PyMethod_New(function, r->owner);
-        }
-        if (adapter == NULL || *original == NULL) {
-            goto done;
-        }
+        function = PyMethod_GET_FUNCTION(r->before);
+    }
+    if (r->original == NULL) {
+        r->original = function != NULL ? PyMethod_New(function, r->owner)
+                                       : Py_NewRef(r->before);
+    }
+    PyObject *after = r->original ? hr_meaning_replacement(r, r->after) : NULL;
+    if (with_self < 0 || after == NULL) {
+        goto done;
+    }
+    value = with_self ? PyMethod_New(after, r->owner) : Py_NewRef(after);
+    if (value == NULL) {
+        goto done;
+    }
+    r->by_owner = 1;
+    hr_journal_set_gentle(j);
+    if (function != NULL) {
+        adapter = with_self ? Py_NewRef(after)
+                            : hr_trampoline_without_self(r->st, after);
         /* Replaced already: the methods found then are those to change. */
-        if ((r->force != NULL
+        if (adapter == NULL ||
+            (r->force != NULL
                  ? hr_journal_add_owners(j, r->force, HR_PLACE_METHOD, adapter)
                  : hr_find_plan_methods(j, r->owner, function, adapter,
-                                        *original)) < 0) {
+                                        r->original)) < 0) {
             goto done;
         }
-    }
-    else if (*original == NULL) {
-        *original = Py_NewRef(r->before);
     }
     status = hr_journal_add(j, HR_PLACE_DICT, dict, r->name, value);
 done:
     Py_XDECREF(adapter);
-    Py_DECREF(value);
+    Py_XDECREF(value);
+    Py_XDECREF(after);
     return status;
 }
 
+/* The owner may be a module that is not the program's own. */
 static int
-plan_holders(struct hr_request *r, struct hr_journal *j, PyObject **original)
+add_owner(struct hr_journal *j, PyObject *owner, PyObject *name,
+          PyObject *value)
 {
-    /* The owner first: it may be a module that is not the program's own. */
-    PyObject *dict =
-        PyModule_Check(r->owner) ? PyModule_GetDict(r->owner) : NULL;
-    if (*original == NULL) {
-        *original = Py_NewRef(r->before);
-    }
-    if (hr_find_plan_holders(r->st, j, r->before, r->after, dict) < 0) {
-        return -1;
-    }
-    if (r->force != NULL) {
-        /* Replaced already: what held `before` then holds it again when this
-         * is committed. */
-        static const enum hr_place places[] = {HR_PLACE_DICT, HR_PLACE_TYPE,
-                                               HR_PLACE_CELL, HR_PLACE_LIST};
-        for (size_t i = 0; i < Py_ARRAY_LENGTH(places); i++) {
-            if (hr_journal_add_owners(j, r->force, places[i], r->after) < 0) {
-                return -1;
-            }
-        }
-        return 0;
-    }
-    return dict == NULL
+    PyObject *dict = PyModule_GetDict(owner), *held;
+    return hr_journal_peek(j, HR_PLACE_DICT, dict, name, &held)
                ? 0
-               : hr_journal_add(j, HR_PLACE_DICT, dict, r->name, r->after);
+               : hr_journal_add(j, HR_PLACE_DICT, dict, name, value);
+}
+
+static int
+plan_holders(struct hr_request *r, struct hr_journal *j)
+{
+    static const enum hr_place places[] = {HR_PLACE_DICT, HR_PLACE_TYPE,
+                                           HR_PLACE_CELL, HR_PLACE_LIST};
+    if (r->original == NULL) {
+        r->original = Py_NewRef(r->before);
+    }
+    PyObject *after = hr_meaning_replacement(r, r->after);
+    hr_journal_set_gentle(j);
+    int status =
+        after == NULL ? -1 : hr_find_plan_holders(j, r->before, after);
+    /* Replaced already: what held `before` then holds it again when this is
+     * committed. */
+    for (size_t i = 0;
+         status == 0 && r->force != NULL && i < Py_ARRAY_LENGTH(places); i++) {
+        status = hr_journal_add_owners(j, r->force, places[i], after);
+    }
+    if (status == 0 && r->force == NULL && PyModule_Check(r->owner)) {
+        status = add_owner(j, r->owner, r->name, after);
+    }
+    if (status == 0 && r->second != NULL) {
+        status = add_owner(j, r->second, r->second_name, after);
+    }
+    Py_XDECREF(after);
+    return status;
 }
 
 /* -- Plans, by owner ------------------------------------------------------ */
@@ -304,92 +272,157 @@ get_instance_dict(PyObject *owner)
 }
 
 static int
-plan_in_module(struct hr_request *r, struct hr_journal *j, PyObject **original)
+plan_in_module(struct hr_request *r, struct hr_journal *j)
 {
-    if (r->patch == NULL &&
-        !find_in_dict(r, PyModule_GetDict(r->owner), r->before)) {
-        return fail_not_held(r);
+    if (r->patch == NULL) {
+        int found =
+            hr_owner_find_in_dict(r, PyModule_GetDict(r->owner), r->before);
+        if (found <= 0) {
+            return found < 0 ? -1 : hr_owner_fail(r);
+        }
     }
     if (PyFunction_Check(r->before)) {
-        return plan_function(r, j, original);
+        return plan_function(r, j, r->after);
     }
     if (hr_class_is_open(r->before) && PyType_Check(r->after)) {
-        return plan_class(r, j, original);
+        return plan_class(r, j);
     }
-    return plan_holders(r, j, original);
+    return plan_holders(r, j);
+}
+
+/* Where the class keeps it: 1 itself, 2 for it alone (a base has it, or it is
+ * replaced as an attribute), 0 nowhere. */
+static int
+find_member(struct hr_request *r, PyObject *inner)
+{
+    int where = hr_owner_find_in_class(r, (PyTypeObject *)r->owner, inner);
+    if (where == 0) {
+        where = hr_owner_find_in_class(r, (PyTypeObject *)r->owner, r->before);
+    }
+    if (where >= 0 && r->patch != NULL) {
+        Py_XSETREF(r->name, Py_NewRef(r->patch->name));
+        where = r->patch->by_owner ? 2 : 1;
+    }
+    return where;
 }
 
 static int
-plan_in_class(struct hr_request *r, struct hr_journal *j, PyObject **original)
+plan_in_class(struct hr_request *r, struct hr_journal *j)
 {
-    PyObject *inner = get_inner(r->before);
-    int where = inner == NULL ? -1 : 1;
-    if (inner != NULL) {
-        where = find_in_class(r, (PyTypeObject *)r->owner, inner);
-        if (where == 0) {
-            where = find_in_class(r, (PyTypeObject *)r->owner, r->before);
-        }
-        if (r->patch != NULL) {
-            Py_SETREF(r->name, Py_NewRef(r->patch->name));
-            where = r->patch->by_owner ? 2 : 1;
-        }
-    }
-    int status = -1;
-    if (where == 0) {
-        status = fail_not_held(r);
-    }
-    else if (where > 0 && !hr_class_is_open(r->owner)) {
+    PyObject *inner = hr_owner_get_inner(r->before), *after = NULL;
+    int where = inner == NULL ? -1 : find_member(r, inner), status = -1;
+    if (where > 0 && !hr_class_is_open(r->owner)) {
         PyErr_Format(PyExc_TypeError,
                      "replace: %R is a built-in class and cannot be changed; "
                      "replace it in the modules that use it",
                      r->owner);
+        where = -1;
     }
-    else if (where == 1 && PyFunction_Check(inner)) {
+    if (where == 0) {
+        where = hr_owner_fail(r);
+    }
+    /* A wrapper of the kind that is there: its function is meant. */
+    int is_kind = where == 1 && is_wrapper(r->after) &&
+                  (r->raw == NULL || Py_TYPE(r->raw) == Py_TYPE(r->after));
+    if (where > 0) {
+        after = is_kind ? hr_owner_get_inner(r->after) : Py_NewRef(r->after);
+    }
+    if (after == NULL) {
+        goto done;
+    }
+    if (where == 1 && PyFunction_Check(inner) &&
+        Py_TYPE(after)->tp_descr_set == NULL && !is_wrapper(after) &&
+        PyCallable_Check(after)) {
         Py_SETREF(r->before, Py_NewRef(inner));
-        status = plan_function(r, j, original);
+        status = plan_function(r, j, after);
     }
-    else if (where == 1 && hr_class_is_open(inner) && PyType_Check(r->after)) {
-        status = plan_class(r, j, original);
+    else if (where == 1 && hr_class_is_open(inner) && PyType_Check(after)) {
+        status = plan_class(r, j);
     }
-    else if (where > 0) {
-        status = plan_class_attribute(r, j, original);
+    else {
+        status = plan_class_attribute(r, j);
     }
+done:
+    Py_XDECREF(after);
     Py_XDECREF(inner);
     return status;
 }
 
+/* For one object alone only what Python looks for in the object. */
 static int
-plan_in_instance(struct hr_request *r, struct hr_journal *j,
-                 PyObject **original)
+check_instance(struct hr_request *r)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(r->name);
+    int special = n > 4 && PyUnicode_ReadChar(r->name, 0) == '_' &&
+                  PyUnicode_ReadChar(r->name, 1) == '_' &&
+                  PyUnicode_ReadChar(r->name, n - 1) == '_' &&
+                  PyUnicode_ReadChar(r->name, n - 2) == '_';
+    PyObject *raw = _PyType_Lookup(Py_TYPE(r->owner), r->name);
+    if (special || (raw != NULL && Py_TYPE(raw)->tp_descr_set != NULL)) {
+        PyErr_Format(PyExc_TypeError,
+                     "replace: Python looks for %R in the class, not in the "
+                     "object; replace it in the class %R",
+                     r->name, Py_TYPE(r->owner));
+        return -1;
+    }
+    return 0;
+}
+
+static int
+plan_in_instance(struct hr_request *r, struct hr_journal *j)
 {
     PyObject *dict = get_instance_dict(r->owner);
     if (dict == NULL) {
         return -1;
     }
     int status = 0;
-    if (r->patch == NULL && !find_in_dict(r, dict, r->before)) {
-        PyObject *inner = get_inner(r->before);
-        if (inner == NULL || !find_in_class(r, Py_TYPE(r->owner), inner)) {
-            status = inner == NULL ? -1 : fail_not_held(r);
+    if (r->patch == NULL) {
+        PyObject *inner = hr_owner_get_inner(r->before);
+        int found = inner ? hr_owner_find_in_dict(r, dict, r->before) : -1;
+        if (found == 0) {
+            found = hr_owner_find_in_class(r, Py_TYPE(r->owner), inner);
+            if (found == 0) {
+                found = hr_owner_fail(r);
+            }
         }
         Py_XDECREF(inner);
+        status = found < 0 ? -1 : check_instance(r);
     }
     if (status == 0) {
-        status = plan_instance(r, j, dict, original);
+        status = plan_instance(r, j, dict);
     }
     Py_DECREF(dict);
     return status;
 }
 
-int
-hr_request_plan(struct hr_request *r, struct hr_journal *j,
-                PyObject **original)
+/* What is called can only be replaced by what can be called, or by what makes
+ * an attribute of a class. */
+static int
+check_after(struct hr_request *r)
 {
+    if (PyCallable_Check(r->after) ||
+        (!PyModule_Check(r->owner) &&
+         (hr_owner_is_plain(r->before) ||
+          (PyType_Check(r->owner) && !hr_owner_is_plain(r->after))))) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "replace: the replacement must be callable, not %R",
+                 r->after);
+    return -1;
+}
+
+int
+hr_request_plan(struct hr_request *r, struct hr_journal *j)
+{
+    if (check_after(r) < 0) {
+        return -1;
+    }
     if (PyModule_Check(r->owner)) {
-        return plan_in_module(r, j, original);
+        return plan_in_module(r, j);
     }
     if (PyType_Check(r->owner)) {
-        return plan_in_class(r, j, original);
+        return plan_in_class(r, j);
     }
-    return plan_in_instance(r, j, original);
+    return plan_in_instance(r, j);
 }

@@ -24,13 +24,38 @@ static const char trampoline_source[] =
     "    return call\n"
     "def asyncgen(target):\n"
     "    async def call(*args, **kwargs):\n"
-    "        async for item in target(*args, **kwargs):\n"
-    "            yield item\n"
+    "        inner = target(*args, **kwargs)\n"
+    "        step = inner.__anext__()\n"
+    "        while True:\n"
+    "            try:\n"
+    "                item = await step\n"
+    "            except StopAsyncIteration:\n"
+    "                return\n"
+    "            try:\n"
+    "                sent = yield item\n"
+    "            except GeneratorExit:\n"
+    "                await inner.aclose()\n"
+    "                raise\n"
+    "            except BaseException as error:\n"
+    "                step = inner.athrow(error)\n"
+    "            else:\n"
+    "                step = (inner.__anext__() if sent is None\n"
+    "                        else inner.asend(sent))\n"
     "    return call\n"
     "def unbound(target):\n"
     "    def call(self, *args, **kwargs):\n"
     "        return target(*args, **kwargs)\n"
     "    return call\n";
+
+int
+hr_trampoline_is_partial(PyObject *o)
+{
+    PyTypeObject *type = Py_TYPE(o);
+    while (type != NULL && strcmp(type->tp_name, "functools.partial") != 0) {
+        type = type->tp_base;
+    }
+    return type != NULL;
+}
 
 /* Which of the makers above; looks through methods, partials and __call__.
  * NULL with an exception only when memory ran out. */
@@ -52,7 +77,7 @@ get_kind(PyObject *target)
         }
         PyTypeObject *type = Py_TYPE(target);
         PyObject *inner = NULL;
-        if (strcmp(type->tp_name, "functools.partial") == 0) {
+        if (hr_trampoline_is_partial(target)) {
             inner = PyObject_GetAttrString(target, "func");
         }
         else if (!PyType_Check(target) &&
