@@ -173,6 +173,8 @@ is_wanted(struct hr_engine *e, struct hr_change *c, enum hr_mode mode)
         return 1; /* asked for by name: say that it cannot be read */
     }
     if (c->live || s == NULL) {
+        e->retry |= !c->live && c->kind == HR_CHANGE_CONTENT &&
+                    hr_await_is_over(e, c->path);
         return 0;
     }
     if (c->kind == HR_CHANGE_DELETED) {

@@ -112,38 +112,69 @@ hr_code_find(PyObject *code, PyObject *name)
     return deeper;
 }
 
-PyObject *
-hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
-                PyObject *const *classes, int depth)
+/* May the compiler warn of something in this text?  A backslash that begins no
+ * escape, `is` with a literal, an assertion of a tuple. */
+static int
+may_warn(const char *text, size_t size)
 {
-    PyObject *result = NULL;
-    char *source, *at;
-    size_t head = 0, blank = 0;
-    PyCompilerFlags flags = {.cf_flags = u->future | PyCF_SOURCE_IS_UTF8 |
-                                         PyCF_IGNORE_COOKIE,
-                             .cf_feature_version = PY_MINOR_VERSION};
+    const char *end = text + size, *at = text;
+    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL &&
+           end - at > 1) {
+        if (strchr("\n\r\\'\"abfnrtvxNuU01234567", at[1]) == NULL) {
+            return 1;
+        }
+        at += 2;
+    }
+    for (at = text; (at = memmem(at, (size_t)(end - at), " is ", 4)) != NULL;
+         at += 3) {
+        const char *next = at + 4;
+        next += end - next > 4 && strncmp(next, "not ", 4) == 0 ? 4 : 0;
+        if (next < end && strchr("0123456789.'\"([{-", *next) != NULL) {
+            return 1;
+        }
+    }
+    for (at = text; (at = memmem(at, (size_t)(end - at), "assert", 6)) != NULL;
+         at += 6) {
+        const char *next = at + 6;
+        while (next < end && *next == ' ') {
+            next++;
+        }
+        if (next < end && *next == '(') {
+            return 1;
+        }
+    }
+    return 0;
+}
 
+/* The text with the heads of the classes around it, behind so many empty
+ * lines.  PyMem_Malloc'ed. */
+static char *
+make_source(struct hr_unit *u, const char *text, size_t size,
+            PyObject *const *classes, int depth, size_t blank)
+{
+    static const char future[] = "from __future__ import annotations";
+    size_t head = blank + sizeof future;
     for (int i = 0; i < depth; i++) {
         head += (size_t)PyUnicode_GET_LENGTH(classes[i]) * 4 + MAX_DEPTH + 16;
     }
-#if PY_VERSION_HEX >= 0x030D0000
-    /* 3.13: a class's line is a constant of its body, which moving its code
-     * does not reach: put it where it stands. */
-    if (line > 1 + depth && memmem(text, size, "class", 5) != NULL) {
-        blank = (size_t)(line - 1 - depth);
-        head += blank;
+    char *source = depth > MAX_DEPTH ? NULL : PyMem_Malloc(head + size + 2);
+    char *at = source;
+    if (source == NULL) {
+        PyErr_NoMemory();
+        return NULL;
     }
-#endif
-    if (depth > MAX_DEPTH ||
-        (source = PyMem_Malloc(head + size + 2)) == NULL) {
-        return PyErr_NoMemory();
+    if (u->compiler != NULL && blank > 0 &&
+        (u->future & CO_FUTURE_ANNOTATIONS)) {
+        /* Where flags cannot be given. */
+        at += sprintf(at, "%s", future);
     }
-    memset(source, '\n', blank);
-    at = source + blank;
+    memset(at, '\n', blank);
+    at += blank;
     for (int i = 0; i < depth; i++) {
         const char *name = PyUnicode_AsUTF8(classes[i]);
         if (name == NULL) {
-            goto done;
+            PyMem_Free(source);
+            return NULL;
         }
         at += sprintf(at, "%*sclass %s:\n", i, "", name);
     }
@@ -153,19 +184,66 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
         *at++ = '\n';
     }
     *at = '\0';
-    int delta = line - 1 - depth - (int)blank;
-    int64_t began = hr_clock_ns(CLOCK_MONOTONIC);
-    PyObject *code =
-        Py_CompileStringObject(source, u->filename, Py_file_input, &flags, -1);
-    if (u->plan != NULL) {
-        u->plan->st->compile_ns += hr_clock_ns(CLOCK_MONOTONIC) - began;
+    return source;
+}
+
+static PyObject *
+compile_source(struct hr_unit *u, const char *source)
+{
+    PyCompilerFlags flags = {.cf_flags = u->future | PyCF_SOURCE_IS_UTF8 |
+                                         PyCF_IGNORE_COOKIE,
+                             .cf_feature_version = PY_MINOR_VERSION};
+    if (u->compiler == NULL) {
+        return Py_CompileStringObject(source, u->filename, Py_file_input,
+                                      &flags, -1);
     }
+    PyObject *bytes = PyBytes_FromString(source);
+    PyObject *code = bytes == NULL
+                         ? NULL
+                         : PyObject_CallFunctionObjArgs(u->compiler, bytes,
+                                                        u->filename, NULL);
+    Py_XDECREF(bytes);
+    if (code != NULL && !PyCode_Check(code)) {
+        Py_CLEAR(code);
+        PyErr_SetString(PyExc_TypeError,
+                        "source_to_code() of the module's loader returned "
+                        "something else than code");
+    }
+    return code;
+}
+
+PyObject *
+hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
+                PyObject *const *classes, int depth)
+{
+    /* Lines are moved afterwards; where what is said of them cannot be, the
+     * text is compiled where it stands, behind empty lines. */
+    size_t above = line > 1 + depth ? (size_t)(line - 1 - depth) : 0;
+    int placed = u->compiler != NULL || may_warn(text, size);
+#if PY_VERSION_HEX >= 0x030D0000
+    /* 3.13: a class's line is a constant of its body. */
+    placed = placed || memmem(text, size, "class", 5) != NULL;
+#endif
+    PyObject *code = NULL, *inner, *result = NULL;
+    size_t blank = placed ? above : 0;
+    for (int again = 0; again < 2; again++) {
+        char *source = make_source(u, text, size, classes, depth, blank);
+        code = source != NULL ? compile_source(u, source) : NULL;
+        PyMem_Free(source);
+        if (code != NULL || blank == above ||
+            !PyErr_ExceptionMatches(PyExc_SyntaxError)) {
+            break;
+        }
+        PyErr_Clear(); /* it names a line, and quotes it */
+        blank = above;
+    }
+    int delta = line - 1 - depth - (int)blank;
     if (code == NULL) {
         move_syntax_error(delta);
-        goto done;
+        return NULL;
     }
     /* Down to the innermost class's body. */
-    PyObject *inner = code;
+    inner = code;
     for (int i = 0; i < depth && inner != NULL; i++) {
         inner = hr_code_find(inner, classes[i]);
     }
@@ -176,8 +254,6 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
         result = hr_code_move(inner, delta);
     }
     Py_DECREF(code);
-done:
-    PyMem_Free(source);
     return result;
 }
 

@@ -148,6 +148,8 @@ struct hr_unit {
     PyObject *before;           /* owned: copy of the shadow at the start */
     PyObject *changed;          /* owned: {name: (old, new)}, ... for none */
     PyObject *removed;          /* owned: list of names that are gone */
+    PyObject *moved;            /* owned: list, see move.c; or NULL */
+    PyObject *compiler;         /* owned: the loader's own, or NULL */
     int error_line;             /* of the block that failed */
     int future;                 /* compiler flags of its __future__ imports */
     int evaluates;              /* something but plain functions must run */
@@ -247,6 +249,13 @@ struct hr_unit *hr_unit_find(struct hr_plan *p, PyObject *module);
 int hr_unit_plan(struct hr_unit *u);
 /* Names whose value is another now: into the journal. */
 int hr_unit_plan_values(struct hr_unit *u);
+
+/* -- await.c: modules that a refused save could not import ------------------
+ */
+
+/* Have the save tried again when the module is there; `exception` is a
+ * ModuleNotFoundError.  Never fails. */
+void hr_await_module(struct hr_state *st, PyObject *exception);
 
 /* -- order.c, hook.c, finish.c: steps of a plan ------------------------------
  */

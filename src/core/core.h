@@ -43,6 +43,7 @@ struct hr_state {
     PyObject *lineage;        /* owned: list of (code, later code) */
     PyObject *old_code;       /* owned: list, see frames.c */
     PyObject *outdated;       /* owned: list, see wrapper.c */
+    PyObject *awaited;        /* owned: set of paths, see await.c */
     PyObject *settings;       /* owned: dict of the public settings */
     struct hr_run *run;       /* the live run in progress, innermost */
     unsigned long run_thread; /* whose run it is */

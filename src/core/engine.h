@@ -94,6 +94,11 @@ void hr_batch_hold(struct hr_engine *e, struct hr_batch *batch);
 /* Put what is held in front of a batch; newer saves of a file win. */
 void hr_batch_merge_held(struct hr_engine *e, struct hr_batch *batch);
 
+/* -- await.c -------------------------------------------------------------- */
+
+/* With the GIL.  Is this a file that a refused save waits for?  Only once. */
+int hr_await_is_over(struct hr_engine *e, const char *path);
+
 /* -- guard.c -------------------------------------------------------------- */
 
 /* Around a run of user code, in the thread that runs it, with the GIL.

@@ -65,20 +65,26 @@ is_result_of(struct hr_scope *s, PyObject *o, const struct hr_block *b)
     return inner != NULL && is_made_by(s, inner, b);
 }
 
+int
+hr_merge_function(struct hr_plan *p, PyObject *old, PyObject *new)
+{
+    PyObject *holder = hr_function_clone(new, NULL, NULL);
+    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    if (status == 0) {
+        status = follow_name(p, old, new);
+    }
+    if (status == 0) {
+        status = hr_substitute_add(p, new, old);
+    }
+    Py_XDECREF(holder);
+    return status;
+}
+
 /* The new function's content goes to the old one, which takes its place. */
 static int
 merge_function(struct hr_scope *s, PyObject *old, PyObject **value)
 {
-    struct hr_plan *p = s->u->plan;
-    PyObject *holder = hr_function_clone(*value, NULL, NULL);
-    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
-    if (status == 0) {
-        status = follow_name(p, old, *value);
-    }
-    if (status == 0) {
-        status = hr_substitute_add(p, *value, old);
-    }
-    Py_XDECREF(holder);
+    int status = hr_merge_function(s->u->plan, old, *value);
     if (status == 0) {
         Py_SETREF(*value, Py_NewRef(old));
     }

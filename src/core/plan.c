@@ -89,22 +89,50 @@ hr_plan_let_others_run(struct hr_plan *p)
 
 /* -- Files ---------------------------------------------------------------- */
 
-/* The compiler's word on a text that could not be split. */
+/* What the compiler says of the whole text. */
 static int
-refuse_syntax(struct hr_plan *p, struct hr_file *f, struct hr_lex_error error)
+compile_whole(struct hr_file *f)
 {
     PyCompilerFlags flags = {.cf_flags =
                                  PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
                              .cf_feature_version = PY_MINOR_VERSION};
     PyObject *code =
         Py_CompileStringObject(f->text, f->path, Py_file_input, &flags, -1);
-    if (code == NULL) {
+    Py_XDECREF(code);
+    return code == NULL ? -1 : 0;
+}
+
+/* The compiler's word on a text that could not be split. */
+static int
+refuse_syntax(struct hr_plan *p, struct hr_file *f, struct hr_lex_error error)
+{
+    if (compile_whole(f) < 0) {
         hr_refuse_exception(p, NULL);
         return -1;
     }
-    Py_DECREF(code);
     return hr_refuse_batch(p, NULL, "HR101", (int)error.line, "%s in %U",
                            hr_lex_message(error.status), f->path);
+}
+
+/* A backslash with nothing behind it is in no block. */
+static int
+check_end(struct hr_plan *p, struct hr_file *f)
+{
+    size_t n = f->size;
+    if (n > 0 && f->text[n - 1] == '\n') {
+        n--;
+    }
+    if (n > 0 && f->text[n - 1] == '\r') {
+        n--;
+    }
+    if (n == 0 || f->text[n - 1] != '\\') {
+        return 0;
+    }
+    int status = compile_whole(f);
+    if (status < 0) {
+        hr_refuse_exception(p, NULL);
+    }
+    return status;
 }
 
 static int
@@ -128,7 +156,8 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     }
     if (hr_text_take(p->st, f->source, c->hash, f, &error)) {
         p->split_ns += f->split_ns;
-        return error.status == HR_LEX_OK ? 0 : refuse_syntax(p, f, error);
+        return error.status == HR_LEX_OK ? check_end(p, f)
+                                         : refuse_syntax(p, f, error);
     }
     int status = hr_decode_bytes(c->text, c->size, &f->text, &f->size, &why);
     if (status != 0) {
@@ -141,7 +170,7 @@ read_file(struct hr_plan *p, struct hr_file *f, struct hr_change *c)
     if (hr_text_split(f->source, f, &error) != HR_LEX_OK) {
         return refuse_syntax(p, f, error);
     }
-    return 0;
+    return check_end(p, f);
 }
 
 /* -- The whole ------------------------------------------------------------ */
@@ -194,7 +223,7 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
         }
     }
     *at = NULL;
-    if (hr_evaluate_end(p) < 0) {
+    if (hr_evaluate_end(p) < 0 || hr_move_plan(p) < 0) {
         return -1;
     }
     for (size_t i = 0; i < p->unit_count; i++) {
@@ -206,6 +235,7 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
         hr_closure_follow(p, p->j) < 0) {
         return -1;
     }
+    hr_move_closures(p);
     if (p->st->next_commit != p->commit && p->whole < AGAIN) {
         return 1;
     }

@@ -90,6 +90,9 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
     else if (PyErr_GivenExceptionMatches(type, p->st->interrupted)) {
         number = "HR111";
     }
+    else if (PyErr_GivenExceptionMatches(type, PyExc_ModuleNotFoundError)) {
+        hr_await_module(p->st, value);
+    }
     PyErr_Clear();
     PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
     if (text != NULL && code != NULL && PyUnicode_GET_LENGTH(text) > 7) {

@@ -182,7 +182,7 @@ hr_schedule_stop(struct hr_state *st)
         return -1;
     }
     st->engine = NULL;
-    if (hr_finder_install(st, 0) < 0) {
+    if (PySet_Clear(st->awaited) < 0 || hr_finder_install(st, 0) < 0) {
         PyErr_Clear();
     }
     atomic_store(&e->stopping, 1);

@@ -89,23 +89,42 @@ hr_scope_is_named(struct hr_scope *s, const char *text,
     return same;
 }
 
+/* Does the block bind the name, as far as its words tell? */
+static int
+may_bind(struct hr_scope *s, const char *text, const struct hr_block *b,
+         PyObject *name)
+{
+    return b->name_len > 0
+               ? hr_scope_is_named(s, text, b, name) == 1
+               : b->kind == HR_BLOCK_COMPOUND &&
+                     hr_name_may_be_in(text + b->start, b->end - b->start,
+                                       name) == 1;
+}
+
 const struct hr_block *
 hr_scope_old_block(struct hr_scope *s, PyObject *name)
 {
-    const char *text = s->u->text;
+    const struct hr_block *found = NULL;
     for (size_t i = s->new->count; i-- > 0;) {
-        const struct hr_block *b = &s->new->items[i];
-        if (b->name_len > 0
-                ? hr_scope_is_named(s, text, b, name) == 1
-                : b->kind == HR_BLOCK_COMPOUND &&
-                      hr_name_may_be_in(text + b->start, b->end - b->start,
-                                        name) == 1) {
-            int k = s->diff.match[i];
-            return k >= 0 ? &s->old->items[k] : NULL;
+        if (!may_bind(s, s->u->text, &s->new->items[i], name)) {
+            continue;
         }
+        int k = s->diff.match[i];
+        if (k >= 0) {
+            found = &s->old->items[k];
+            break;
+        }
+        /* A definition that was put under an `if`, or taken out. */
+        for (size_t o = s->old->count; found == NULL && o-- > 0;) {
+            if (!s->diff.used[o] &&
+                may_bind(s, s->old_text, &s->old->items[o], name)) {
+                found = &s->old->items[o];
+            }
+        }
+        break;
     }
     PyErr_Clear();
-    return NULL;
+    return found;
 }
 
 /* -- Names ---------------------------------------------------------------- */

@@ -138,6 +138,8 @@ int hr_remove_annotation(struct hr_scope *s, const struct hr_block *old);
 
 /* -- merge.c: old and new value of a name --------------------------------- */
 
+/* The function `old` takes the body and name of `new`, and stands for it. */
+int hr_merge_function(struct hr_plan *p, PyObject *old, PyObject *new);
 /* Keep identities where they can be kept.  *value, which was evaluated, is
  * afterwards what the name shall hold (owned). */
 int hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
@@ -146,6 +148,16 @@ int hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
 /* Has it, or have all its functions, just been made?  Only then may they be
  * exchanged with those that are there. */
 int hr_merge_is_new(struct hr_scope *s, PyObject *old, PyObject *value);
+
+/* -- move.c: definitions that moved to another file ----------------------- */
+
+/* A name held `old` and holds `new`: note it, when that may be moved. */
+int hr_move_note(struct hr_scope *s, PyObject *name, PyObject *old,
+                 PyObject *new);
+/* Plan what was noted, when all is out of the shadows. */
+int hr_move_plan(struct hr_plan *p);
+/* The same for what was made from code nested in it, and is alive. */
+void hr_move_closures(struct hr_plan *p);
 
 /* -- classdef.c: a changed class statement -------------------------------- */
 

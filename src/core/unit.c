@@ -8,6 +8,32 @@
  */
 #include "scope.h"
 
+/* The loader's source_to_code(), where that is not the usual one: it changes
+ * what the text means.  NULL with an exception only when one was set. */
+static PyObject *
+find_compiler(PyObject *dict)
+{
+    PyObject *spec = PyDict_GetItemString(dict, "__spec__");
+    PyObject *loader = spec != NULL && spec != Py_None
+                           ? PyObject_GetAttrString(spec, "loader")
+                           : NULL;
+    PyObject *key = PyUnicode_InternFromString("source_to_code");
+    PyObject *f = loader && key ? _PyType_Lookup(Py_TYPE(loader), key) : NULL;
+    PyObject *compiler = NULL;
+    PyErr_Clear();
+    if (f != NULL && PyFunction_Check(f)) {
+        const char *file = PyUnicode_AsUTF8(
+            ((PyCodeObject *)HR_AS_FUNCTION(f)->func_code)->co_filename);
+        if (file == NULL || strncmp(file, "<frozen importlib", 17) != 0) {
+            compiler = PyObject_GetAttr(loader, key);
+        }
+    }
+    PyErr_Clear();
+    Py_XDECREF(key);
+    Py_XDECREF(loader);
+    return compiler;
+}
+
 int
 hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module)
 {
@@ -30,6 +56,7 @@ hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module)
     u->name = PyObject_GetAttrString(module, "__name__");
     u->filename = PyDict_GetItemString(u->dict, "__file__");
     u->filename = Py_XNewRef(u->filename);
+    u->compiler = find_compiler(u->dict);
     u->changed = PyDict_New();
     u->removed = PyList_New(0);
     u->future = hr_code_future_flags(f->text, &f->blocks);
@@ -49,8 +76,10 @@ hr_unit_clear(struct hr_unit *u)
     Py_XDECREF(u->filename);
     Py_XDECREF(u->shadow);
     Py_XDECREF(u->before);
+    Py_XDECREF(u->compiler);
     Py_XDECREF(u->changed);
     Py_XDECREF(u->removed);
+    Py_XDECREF(u->moved);
     hr_text_free_members(u);
 }
 
@@ -201,12 +230,14 @@ hr_unit_plan(struct hr_unit *u)
             continue;
         }
         const struct hr_block *old_block = hr_scope_old_block(&s, name);
+        PyObject *old = PyDict_GetItemWithError(u->live, name);
         PyObject *value = Py_NewRef(new);
-        status =
-            hr_merge_value(&s, name, PyDict_GetItemWithError(u->live, name),
-                           &value, old_block);
+        status = hr_merge_value(&s, name, old, &value, old_block);
         if (status == 0 && value != new) {
             status = PyDict_SetItem(u->shadow, name, value);
+        }
+        if (status == 0 && value == new) {
+            status = hr_move_note(&s, name, old, new);
         }
         Py_DECREF(value);
     }

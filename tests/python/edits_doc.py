@@ -109,6 +109,7 @@ back to the old text
 each is live
 as new ones
 lines only
+the same object, with the content of the new one, for all who hold it
 follow where nobody can notice that it is computed again; else they stay as they are
 as their parts
 stays replaced; `restore()` shows the edit

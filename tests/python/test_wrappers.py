@@ -51,3 +51,15 @@ def test_old_wrappers_are_let_go_of(project):
         m.f(n)
     gc.collect()
     assert gone() is None and m.f(7) == 7
+
+
+def test_undo_of_a_function_that_moved(project):
+    m = project.load(m="from a import g\nHELD = [g]\n", a="def g(): return 1\n")
+    path = project.path("b")
+    path.write_text("def g(): return 2\n")
+    project.save(a="from b import g\n")
+    assert m.HELD[0]() == 2 and m.g is m.HELD[0]
+    project.engine.undo()
+    assert m.HELD[0]() == 1 and m.g is m.HELD[0] and m.g.__module__ == "a"
+    project.save(a="from b import g\nx = 1\n")
+    assert m.HELD[0]() == 2

@@ -176,6 +176,7 @@ CLASSES = [
     ("ten edits in a row", 4, ["ten_edits_*", "constants_in_a_row_*", "grow_*"]),
     ("deleted, added again, edited again", 4, ["delete_*"]),
     ("moves", 6, ["move_*", "swap_names_*"]),
+    ("moves to another file, under an `if` or `try`, and back", 8, ["moved_*"]),
     (
         "what follows a name: copies, constants, attributes",
         20,
