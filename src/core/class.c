@@ -446,3 +446,31 @@ hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
     Py_XDECREF(moved);
     return status;
 }
+
+/* -- A second class ------------------------------------------------------- */
+
+/* It dies when it is collected, which may be long after.  What is looked up in
+ * there, and that it can be missing, is so on all versions. */
+void
+hr_class_hide(PyObject *o)
+{
+    if (!hr_class_is_open(o)) {
+        return;
+    }
+    PyObject *type, *value, *traceback, *bases = ((PyTypeObject *)o)->tp_bases;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *key = PyLong_FromVoidPtr(o);
+    for (Py_ssize_t i = 0;
+         key != NULL && bases != NULL && i < PyTuple_GET_SIZE(bases); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(bases, i);
+        PyObject *list = PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE)
+                             ? (PyObject *)base->tp_subclasses
+                             : NULL;
+        if (list != NULL && PyDict_CheckExact(list) &&
+            PyDict_GetItemWithError(list, key) != NULL) {
+            (void)PyDict_DelItem(list, key);
+        }
+    }
+    Py_XDECREF(key);
+    PyErr_Restore(type, value, traceback);
+}

@@ -363,6 +363,48 @@ get_opcode(const char *name)
     return result;
 }
 
+int
+hr_code_calls(PyObject *code)
+{
+    PyObject *module = PyImport_ImportModule("opcode");
+    PyObject *names = module ? PyObject_GetAttrString(module, "opname") : NULL;
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    int calls = names == NULL || bytes == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; calls == 0 && i < PyBytes_GET_SIZE(bytes); i += 2) {
+        PyObject *op =
+            PyList_GetItem(names, (unsigned char)PyBytes_AS_STRING(bytes)[i]);
+        const char *name = op != NULL ? PyUnicode_AsUTF8(op) : NULL;
+        calls = name == NULL ? -1
+                             : strncmp(name, "CALL", 4) == 0 &&
+                                   strncmp(name, "CALL_INTRINSIC", 14) != 0;
+    }
+    Py_XDECREF(bytes);
+    Py_XDECREF(names);
+    Py_XDECREF(module);
+    return calls;
+}
+
+int
+hr_code_writes_globals(PyObject *code)
+{
+    int store = get_opcode("STORE_GLOBAL"), del = get_opcode("DELETE_GLOBAL");
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    int writes = bytes == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; writes == 0 && i < PyBytes_GET_SIZE(bytes);
+         i += 2) {
+        int op = (unsigned char)PyBytes_AS_STRING(bytes)[i];
+        writes = op == store || op == del;
+    }
+    Py_XDECREF(bytes);
+    hr_compat_forget_views(code);
+    for (Py_ssize_t i = 0; writes == 0 && i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        writes = PyCode_Check(o) ? hr_code_writes_globals(o) : 0;
+    }
+    return writes;
+}
+
 PyObject *
 hr_code_stored_names(PyObject *code)
 {

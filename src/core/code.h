@@ -178,6 +178,7 @@ struct hr_file {
 /* A new object lends its content to one that keeps its identity. */
 struct hr_pair {
     PyObject *new, *kept; /* owned */
+    int preview;          /* made for this only: see preview.c */
 };
 
 struct hr_plan {
@@ -191,6 +192,8 @@ struct hr_plan {
     struct hr_pair *pairs; /* owned: see substitute.c */
     uint32_t *pair_table;  /* owned */
     size_t pair_count, pair_slots;
+    struct hr_preview *preview; /* owned, or NULL: see preview.c */
+    PyObject *donors;    /* owned, or NULL: list of (class, donor, dict) */
     PyObject *caches;    /* owned: list, see hr_revision_clear() */
     PyObject *made;      /* owned, or NULL: see made.c */
     PyObject *made_ids;  /* owned, or NULL: likewise */
@@ -288,6 +291,10 @@ int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 /* Compiler flags of the `from __future__` imports of a text, for blocks that
  * are compiled alone. */
 int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
+/* Does the code itself (not what is nested in it) call anything? */
+int hr_code_calls(PyObject *code);
+/* Does it, or what is nested in it, bind global names as a function does? */
+int hr_code_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_code_stored_names(PyObject *code);
 /* What the code of a module or class does to a name: these bits, or -1. */
@@ -329,6 +336,24 @@ int hr_evaluate_end(struct hr_plan *p);
 int hr_evaluate_commit(struct hr_plan *p);
 /* The unit whose shadow this is, or NULL. */
 struct hr_unit *hr_evaluate_unit(struct hr_plan *p, PyObject *globals);
+
+/* A unit that did not need a shadow gets one. */
+int hr_evaluate_widen(struct hr_unit *u);
+
+/* -- preview.c: the rest of the save, as changed statements see it -----------
+ */
+
+struct hr_preview;
+
+/* Before code runs in a shadow: what it leads to is as the save has it. */
+int hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns);
+/* Another class stands for this one from now on (a donor). */
+int hr_preview_set(struct hr_plan *p, PyObject *live, PyObject *clone);
+/* All has run: what was set on previews of classes goes to the journal. */
+int hr_preview_end(struct hr_plan *p);
+/* After the commit: what somebody still has calls what is there. */
+void hr_preview_finish(struct hr_plan *p);
+void hr_preview_clear(struct hr_plan *p);
 
 /* -- made.c: what was made while evaluating ----------------------------------
  */

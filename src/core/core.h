@@ -52,6 +52,7 @@ struct hr_state {
     int64_t compile_ns;       /* what compiling for the last plan took */
     unsigned long planning;   /* the thread that makes a plan; 0: none does */
     int frozen;               /* see made.c */
+    PyObject *twins;          /* owned: list, see preview.c */
     struct hr_engine *engine; /* owned, or NULL while not started */
     /* Followed files, see text.c. */
     struct hr_source *sources;       /* owned: list */
@@ -167,6 +168,8 @@ int hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
 int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
                             PyObject *type, PyObject *name, PyObject *old,
                             PyObject *value);
+/* A second class that is done with: its bases do not list it any more. */
+void hr_class_hide(PyObject *type);
 /* type.__setattr__ without a metaclass's; value NULL deletes. */
 int hr_class_set(PyObject *type, PyObject *name, PyObject *value);
 /* The slot for __new__ of a class that may have lost it. */

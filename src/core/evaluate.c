@@ -54,10 +54,40 @@ hr_evaluate_shadow(struct hr_unit *u)
     return status;
 }
 
+/* Functions that were planned need none, until a statement calls them. */
+int
+hr_evaluate_widen(struct hr_unit *u)
+{
+    PyObject *names = PyDict_Copy(u->live), *before = PyDict_Copy(u->live);
+    int status = names == NULL || before == NULL || hr_made_begin(u->plan) < 0
+                     ? -1
+                     : PyDict_Update(names, u->shadow);
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(u->removed);
+         i++) {
+        PyObject *name = PyList_GET_ITEM(u->removed, i);
+        status = PyDict_Contains(names, name);
+        status = status > 0 ? PyDict_DelItem(names, name) : status;
+    }
+    if (status == 0) {
+        status = PyDict_Update(u->shadow, names);
+    }
+    if (status == 0) {
+        Py_SETREF(u->before, Py_NewRef(before));
+        u->evaluates = 1;
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(before);
+    return status;
+}
+
 int
 hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns)
 {
     PyObject *globals = u->evaluates ? u->shadow : u->dict;
+    if (u->evaluates && u->plan->evaluating &&
+        hr_preview_prepare(u, code, ns) < 0) {
+        return -1;
+    }
     PyObject *result = PyEval_EvalCode(code, globals, ns ? ns : u->shadow);
     if (result == NULL) {
         return -1;
@@ -131,7 +161,8 @@ hr_evaluate_end(struct hr_plan *p)
 {
     int status = 0;
     if (p->evaluating) {
-        PyObject *made = hr_made_list(p);
+        status = hr_preview_end(p);
+        PyObject *made = status == 0 ? hr_made_list(p) : NULL;
         status = made == NULL ? -1 : note_followers(p, made);
         if (status == 0) {
             status = pair_shadows(p);

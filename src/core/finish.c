@@ -98,6 +98,7 @@ hr_finish_batch(struct hr_plan *p)
     if (hr_substitute_leaked(p) < 0) {
         PyErr_Clear();
     }
+    hr_preview_finish(p);
     hr_hook_migrate(p);
     (void)hr_hook_call(p, "__hot_reload_after__", 0);
     r->journal = p->j;

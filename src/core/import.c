@@ -410,6 +410,11 @@ hr_import_run(struct hr_unit *u, const struct hr_block *b)
         return status;
     }
     struct hr_unit *from = hr_unit_find(u->plan, m.module);
+    /* In a circle it has not been planned yet: first, as an import does. */
+    if (from != NULL && from->shadow == NULL && hr_unit_plan(from) < 0) {
+        Py_DECREF(m.module);
+        return -1;
+    }
     PyObject *names = PyDict_New();
     status = names == NULL ? -1 : from != NULL && from != u;
     int kind;

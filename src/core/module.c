@@ -437,13 +437,14 @@ core_exec(PyObject *module)
     st->callbacks = PyList_New(0);
     st->retired = PyList_New(0);
     st->lineage = PyList_New(0);
+    st->twins = PyList_New(0);
     st->old_code = PyList_New(0);
     st->outdated = PyList_New(0);
     st->awaited = PySet_New(NULL);
     st->settings = PyDict_New();
     if (st->patches == NULL || st->revisions == NULL ||
         st->callbacks == NULL || st->retired == NULL || st->lineage == NULL ||
-        st->settings == NULL) {
+        st->twins == NULL || st->settings == NULL) {
         return -1;
     }
     if (st->old_code == NULL || st->outdated == NULL || st->awaited == NULL ||
@@ -484,6 +485,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->trampolines);
     Py_VISIT(st->retired);
     Py_VISIT(st->lineage);
+    Py_VISIT(st->twins);
     Py_VISIT(st->left);
     Py_VISIT(st->old_code);
     Py_VISIT(st->outdated);
@@ -503,6 +505,7 @@ core_clear(PyObject *module)
     Py_CLEAR(st->trampolines);
     Py_CLEAR(st->retired);
     Py_CLEAR(st->lineage);
+    Py_CLEAR(st->twins);
     Py_CLEAR(st->left);
     Py_CLEAR(st->old_code);
     Py_CLEAR(st->outdated);

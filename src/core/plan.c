@@ -215,7 +215,8 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
     for (size_t i = 0; i < p->unit_count; i++) {
         *at = &p->units[i];
         point_at(*at);
-        if (hr_unit_plan(&p->units[i]) < 0) {
+        /* A circle of imports may have planned it already. */
+        if (p->units[i].shadow == NULL && hr_unit_plan(&p->units[i]) < 0) {
             return -1;
         }
         if (i + 1 < p->unit_count) {
@@ -275,6 +276,14 @@ clear_plan(struct hr_plan *p)
         Py_XDECREF(p->files[i].shown);
         Py_XDECREF(p->files[i].path);
     }
+    hr_preview_clear(p);
+    for (Py_ssize_t i = 0; p->donors && i < PyList_GET_SIZE(p->donors); i++) {
+        PyObject *item = PyList_GET_ITEM(p->donors, i);
+        if (PyTuple_GET_ITEM(item, 1) != PyTuple_GET_ITEM(item, 0)) {
+            hr_class_hide(PyTuple_GET_ITEM(item, 1)); /* not merged */
+        }
+    }
+    Py_XDECREF(p->donors);
     hr_substitute_clear(p);
     PyMem_Free(p->units);
     PyMem_Free(p->files);

@@ -507,7 +507,10 @@ plan_meta(struct hr_plan *p, PyObject *type, PyObject *donor)
 static int
 take_content(struct hr_plan *p, PyObject *type, PyObject *donor)
 {
-    int status = plan_meta(p, type, donor);
+    int status = hr_substitute_in(p, donor); /* its bases, its metaclass */
+    if (status == 0) {
+        status = plan_meta(p, type, donor);
+    }
     if (status == 0) {
         status = hr_enum_is(type) && hr_enum_is(donor)
                      ? hr_enum_plan(p, type, donor)
@@ -520,7 +523,39 @@ take_content(struct hr_plan *p, PyObject *type, PyObject *donor)
     return status < 0 ? -1 : PyList_Append(p->classes, type);
 }
 
-/* `s`: the scope of the members, or NULL where their texts are not known. */
+/* Statements that follow see the donor, and may add to it: the class takes its
+ * content when all of the module has run. */
+static int
+keep_donor(struct hr_scope *s, PyObject *type, PyObject *donor)
+{
+    struct hr_plan *p = s->u->plan;
+    if (p->donors == NULL && (p->donors = PyList_New(0)) == NULL) {
+        return -1;
+    }
+    PyObject *item = PyTuple_Pack(3, type, donor, s->u->dict);
+    int status = item == NULL ? -1 : PyList_Append(p->donors, item);
+    Py_XDECREF(item);
+    return status < 0 ? -1 : hr_preview_set(p, type, donor);
+}
+
+int
+hr_remake_merge_all(struct hr_scope *s)
+{
+    struct hr_plan *p = s->u->plan;
+    Py_ssize_t n = p->donors != NULL ? PyList_GET_SIZE(p->donors) : 0;
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
+        PyObject *item = PyList_GET_ITEM(p->donors, i);
+        if (PyTuple_GET_ITEM(item, 2) == s->u->dict) {
+            status = take_content(p, PyTuple_GET_ITEM(item, 0),
+                                  PyTuple_GET_ITEM(item, 1));
+        }
+    }
+    return status;
+}
+
+/* What is the program's goes to the donor.  `s`: the scope of the members, or
+ * NULL where their texts are not known. */
 static int
 merge(struct hr_scope *outer, struct hr_scope *s, PyObject *type,
       PyObject *donor, const struct hr_block *old, int same_head)
@@ -536,9 +571,6 @@ merge(struct hr_scope *outer, struct hr_scope *s, PyObject *type,
     if (status == 0) {
         status = merge_nested(s, &past, donor, outer, old);
     }
-    if (status == 0) {
-        status = take_content(outer->u->plan, type, donor);
-    }
     clear_past(&past);
     return status;
 }
@@ -547,7 +579,9 @@ int
 hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
                 const struct hr_block *old)
 {
-    return merge(outer, NULL, type, donor, old, 0);
+    return merge(outer, NULL, type, donor, old, 0) < 0
+               ? -1
+               : take_content(outer->u->plan, type, donor);
 }
 
 int
@@ -569,8 +603,14 @@ hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
     Py_INCREF(donor);
     int status =
         merge(outer, s, type, donor, old, old->head_hash == new->head_hash);
-    if (status == 0) {
-        status = PyDict_SetItem(outer->ns, name, type);
+    if (status == 0 && outer->type == NULL) {
+        status = keep_donor(outer, type, donor);
+    }
+    else if (status == 0) {
+        status = take_content(outer->u->plan, type, donor);
+        if (status == 0) {
+            status = PyDict_SetItem(outer->ns, name, type);
+        }
     }
     Py_DECREF(donor);
     return status;

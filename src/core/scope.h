@@ -178,6 +178,8 @@ int hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
  * of `donor`, made by what takes its place. */
 int hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
                     const struct hr_block *old);
+/* The module's classes that were made again: its statements have run. */
+int hr_remake_merge_all(struct hr_scope *s);
 
 /* -- same.c: changed statements that mean the same ---------------------------
  */

@@ -60,8 +60,8 @@ hr_substitute_add(struct hr_plan *p, PyObject *new, PyObject *kept)
         }
         at = (at + 1) & (p->pair_slots - 1);
     }
-    p->pairs[p->pair_count].new = Py_NewRef(new);
-    p->pairs[p->pair_count++].kept = Py_NewRef(kept);
+    p->pairs[p->pair_count++] =
+        (struct hr_pair){Py_NewRef(new), Py_NewRef(kept), 0};
     p->pair_table[at] = (uint32_t)p->pair_count;
     return 0;
 }
@@ -87,6 +87,7 @@ void
 hr_substitute_clear(struct hr_plan *p)
 {
     for (size_t i = 0; i < p->pair_count; i++) {
+        hr_class_hide(p->pairs[i].new);
         Py_DECREF(p->pairs[i].new);
         Py_DECREF(p->pairs[i].kept);
     }
@@ -192,7 +193,7 @@ substitute_bases(struct hr_plan *p, PyObject *type)
     for (Py_ssize_t i = 0; bases != NULL && i < PyTuple_GET_SIZE(bases); i++) {
         found |= hr_substitute_kept(p, PyTuple_GET_ITEM(bases, i)) != NULL;
     }
-    if (!found || hr_substitute_kept(p, type) != NULL) {
+    if (!found) {
         return 0;
     }
     PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(bases));
@@ -295,12 +296,14 @@ hr_substitute_in(struct hr_plan *p, PyObject *o)
 {
     PyObject *type =
         hr_substitute_kept(p, (PyObject *)Py_TYPE(o)); /* of an instance */
-    if (type != NULL && PyType_Check(type) && !PyType_Check(o) &&
+    if (type != NULL && PyType_Check(type) &&
         hr_layout_set_class(o, type) < 0) {
         return -1;
     }
     if (PyType_Check(o)) {
-        return hr_class_is_open(o) ? substitute_bases(p, o) : 0;
+        return hr_class_is_open(o) && hr_substitute_kept(p, o) == NULL
+                   ? substitute_bases(p, o)
+                   : 0;
     }
     if (is_left_alone(o) || count_hits(p, o) == 0) {
         return 0;
@@ -387,6 +390,7 @@ hr_substitute_leaked(struct hr_plan *p)
 {
     PyObject *held = PyList_New(0), *gc = NULL;
     int status = held == NULL ? -1 : 0;
+    Py_CLEAR(p->followers);
     for (size_t i = 0; status == 0 && i < p->pair_count; i++) {
         PyObject *new = p->pairs[i].new;
         /* Ours and, of a class, its own: the MRO, its type's list, ... */

@@ -123,6 +123,17 @@ has_other_members(struct hr_scope *s)
     return 0;
 }
 
+/* `def f(x=g()):`, by its brackets: what it calls may have changed. */
+static int
+calls_in_header(const char *text, const struct hr_block *b)
+{
+    const char *at = text + hr_scope_offset_of_line(text, b, b->def_line);
+    const char *end = text + b->head_end;
+    const char *first = at < end ? memchr(at, '(', (size_t)(end - at)) : NULL;
+    return first != NULL &&
+           memchr(first + 1, '(', (size_t)(end - first - 1)) != NULL;
+}
+
 /* Plain functions, at the top or in classes, need no shadow. */
 static int
 is_plain(struct hr_scope *s)
@@ -167,8 +178,8 @@ is_plain(struct hr_scope *s)
         }
         int decorated = b->decorated || (k >= 0 && s->old->items[k].decorated);
         if (b->kind != HR_BLOCK_DEF ||
-            (decorated &&
-             (k < 0 || s->old->items[k].head_hash != b->head_hash))) {
+            ((k < 0 || s->old->items[k].head_hash != b->head_hash) &&
+             (decorated || calls_in_header(s->u->text, b)))) {
             return 0;
         }
     }
@@ -218,6 +229,9 @@ hr_unit_plan(struct hr_unit *u)
         s.ns = u->shadow;
         s.before = u->before;
         status = hr_scope_plan(&s);
+    }
+    if (status == 0) {
+        status = hr_remake_merge_all(&s);
     }
     /* What names hold now, merged with what they held. */
     PyObject *names = status == 0 ? PyDict_Keys(u->shadow) : NULL;

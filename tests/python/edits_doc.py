@@ -94,6 +94,7 @@ compiled and compared; what means the same is not run, its values stay
 made again for who needs them, and deleted again
 the name gets the new object, copies follow
 as any statement
+see it as it will be, and nobody else does yet
 the name gets it, as it is; who holds what was there calls it
 belongs to the module, not to the copy that statements run on
 go on with the module's own names

@@ -152,6 +152,7 @@ CLASSES = [
         + ["constant_to_*", "import_to_function*"],
     ),
     ("newer statements", 2, ["match_statement", "except_star"]),
+    ("statements that use the rest of their save", 35, ["together_*"]),
     ("a value that is a function which is there", 10, ["existing_*"]),
     ("what is made, whoever collects garbage meanwhile", 5, ["made_*"]),
     ("threads, tasks and generators that a statement begins", 4, ["begun_*"]),
