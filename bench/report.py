@@ -310,7 +310,7 @@ def peers_table(results):
 
 def missed_list(results):
     lines, judged = [], 0
-    for question, name, figures in rows(results):
+    for _question, name, figures in rows(results):
         for version, figure in figures.items():
             if not figure or "reached" not in figure:
                 continue

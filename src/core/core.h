@@ -286,6 +286,16 @@ void hr_journal_notify(struct hr_journal *j);
 void hr_journal_free(struct hr_state *st, struct hr_journal *j);
 int hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg);
 
+/* -- heap.c: all containers, in slices -------------------------------------
+ */
+
+/* Is this one wanted?  Runs no Python, allocates and releases nothing. */
+typedef int hr_heap_wanted(PyObject *o, void *arg);
+/* A new list of all containers that are wanted, also those that gc.freeze()
+ * has hidden (to 3.13).  `slices`: others run in between; then whatever the
+ * caller knew of the program may have changed. */
+PyObject *hr_heap_find(hr_heap_wanted *wanted, void *arg, int slices);
+
 /* -- patch.c: the registry ------------------------------------------------ */
 
 typedef struct {

@@ -77,43 +77,54 @@ is_migrated(struct hr_plan *p, PyTypeObject *type, PyObject *name)
     return changed && _PyType_Lookup(type, name) != NULL;
 }
 
+/* Instances stand together, so that the last answer is often the next. */
+struct search {
+    struct hr_plan *p;
+    PyObject *name;
+    PyTypeObject *last;
+    int wanted;
+};
+
+static int
+is_wanted(PyObject *o, void *arg)
+{
+    struct search *s = arg;
+    if (Py_TYPE(o) != s->last) {
+        s->last = Py_TYPE(o);
+        s->wanted = is_migrated(s->p, s->last, s->name);
+    }
+    return s->wanted;
+}
+
 /* Each instance once, by the hook that its own class has or inherits. */
 void
 hr_hook_migrate(struct hr_plan *p)
 {
     PyObject *name = PyUnicode_InternFromString("__hot_reload_migrate__");
-    PyObject *gc = NULL, *all = NULL;
-    PyTypeObject *last = NULL;
+    struct search s = {.p = p, .name = name};
+    PyObject *all = NULL;
     int wanted = 0;
     for (Py_ssize_t i = 0; name && i < PyList_GET_SIZE(p->classes); i++) {
         wanted |=
             _PyType_Lookup((PyTypeObject *)PyList_GET_ITEM(p->classes, i),
                            name) != NULL;
     }
-    if (wanted && (gc = PyImport_ImportModule("gc")) != NULL) {
-        all = PyObject_CallMethod(gc, "get_objects", NULL);
+    if (wanted) {
+        all = hr_heap_find(is_wanted, &s, 1);
     }
     for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
-        if (Py_TYPE(o) != last) {
-            last = Py_TYPE(o);
-            wanted = is_migrated(p, last, name);
-        }
-        if (!wanted) {
-            continue;
-        }
-        PyObject *hook = PyObject_GetAttr((PyObject *)last, name);
+        PyObject *hook = PyObject_GetAttr((PyObject *)Py_TYPE(o), name);
         PyObject *result =
             hook ? PyObject_CallFunctionObjArgs(hook, o, NULL) : NULL;
         Py_XDECREF(hook);
         if (result == NULL) {
             hr_log_exception(p->st, "__hot_reload_migrate__ of %R failed",
-                             last);
+                             Py_TYPE(o));
         }
         Py_XDECREF(result);
     }
     Py_XDECREF(all);
-    Py_XDECREF(gc);
     Py_XDECREF(name);
     PyErr_Clear();
 }

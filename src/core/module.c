@@ -305,6 +305,23 @@ core_adopt(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static int
+is_of_type(PyObject *o, void *type)
+{
+    return Py_TYPE(o) == (PyTypeObject *)type;
+}
+
+static PyObject *
+core_heap(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *type;
+    int slices;
+    if (!PyArg_ParseTuple(args, "Op", &type, &slices)) {
+        return NULL;
+    }
+    return hr_heap_find(is_of_type, type, slices);
+}
+
 static PyObject *
 core_sources(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -393,6 +410,8 @@ static PyMethodDef methods[] = {
     {"after_fork", core_after_fork, METH_O, NULL},
     {"retired", core_retired, METH_NOARGS,
      "retired()\n--\n\nHow many exchanged-out bodies still run somewhere."},
+    {"heap", core_heap, METH_VARARGS,
+     "heap(type, slices)\n--\n\nAll containers of exactly this type."},
     {NULL, NULL, 0, NULL},
 };
 
