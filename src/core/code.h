@@ -350,7 +350,7 @@ int hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns);
 /* Another class stands for this one from now on (a donor). */
 int hr_preview_set(struct hr_plan *p, PyObject *live, PyObject *clone);
 /* All has run: what was set on previews of classes goes to the journal. */
-int hr_preview_end(struct hr_plan *p);
+int hr_second_carry_over(struct hr_plan *p);
 /* After the commit: what somebody still has calls what is there. */
 void hr_preview_finish(struct hr_plan *p);
 void hr_preview_clear(struct hr_plan *p);

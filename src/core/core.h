@@ -189,6 +189,8 @@ PyTypeObject *hr_layout_solid_base(PyTypeObject *type);
 PyTypeObject *hr_layout_static_base(PyTypeObject *type);
 /* type.__bases__ = bases, where the layouts allow it. */
 int hr_layout_set_bases(PyObject *type, PyObject *bases);
+/* The same for a class and a metaclass that is laid out alike. */
+void hr_layout_set_meta(PyObject *type, PyObject *meta);
 /* o.__class__ = type, likewise; none of the program's code runs. */
 int hr_layout_set_class(PyObject *o, PyObject *type);
 

@@ -161,7 +161,7 @@ hr_evaluate_end(struct hr_plan *p)
 {
     int status = 0;
     if (p->evaluating) {
-        status = hr_preview_end(p);
+        status = hr_second_carry_over(p);
         PyObject *made = status == 0 ? hr_made_list(p) : NULL;
         status = made == NULL ? -1 : note_followers(p, made);
         if (status == 0) {

@@ -215,3 +215,18 @@ hr_layout_set_class(PyObject *o, PyObject *type)
     }
     return Py_TYPE(descriptor)->tp_descr_set(descriptor, o, type);
 }
+
+void
+hr_layout_set_meta(PyObject *type, PyObject *meta)
+{
+    PyTypeObject *old = Py_TYPE(type);
+    /* Only a metaclass that is made at run time counts its classes. */
+    if (PyType_HasFeature((PyTypeObject *)meta, Py_TPFLAGS_HEAPTYPE)) {
+        Py_INCREF(meta);
+    }
+    Py_SET_TYPE(type, (PyTypeObject *)meta);
+    PyType_Modified((PyTypeObject *)type);
+    if (PyType_HasFeature(old, Py_TPFLAGS_HEAPTYPE)) {
+        Py_DECREF(old);
+    }
+}

@@ -83,8 +83,8 @@ hr_preview_set(struct hr_plan *p, PyObject *live, PyObject *clone)
     return v == NULL ? -1 : set_by_address(v->clones, live, clone);
 }
 
-static int
-add_clone(struct hr_plan *p, PyObject *live, PyObject *clone)
+int
+hr_preview_add(struct hr_plan *p, PyObject *live, PyObject *clone)
 {
     if (hr_preview_set(p, live, clone) < 0 ||
         hr_substitute_add(p, clone, live) < 0) {
@@ -100,8 +100,8 @@ static PyObject *make_clone(struct hr_reach *r, struct hr_reach_node *node);
 
 /* The preview of what a node stands for, made when there is none; o itself
  * when the save does not affect it.  New reference. */
-static PyObject *
-get_clone(struct hr_reach *r, PyObject *o)
+PyObject *
+hr_preview_get(struct hr_reach *r, PyObject *o)
 {
     PyObject *clone = hr_preview_lookup(r->preview->clones, o);
     if (clone != NULL) {
@@ -114,8 +114,8 @@ get_clone(struct hr_reach *r, PyObject *o)
 }
 
 /* Cells that lead to something with a preview lead to that. */
-static int
-map_cells(struct hr_reach *r, PyFunctionObject *f)
+int
+hr_preview_map_cells(struct hr_reach *r, PyFunctionObject *f)
 {
     Py_ssize_t n = f->func_closure ? PyTuple_GET_SIZE(f->func_closure) : 0;
     PyObject *closure = n > 0 ? PyTuple_New(n) : NULL;
@@ -131,7 +131,7 @@ map_cells(struct hr_reach *r, PyFunctionObject *f)
         }
         else {
             Py_INCREF(content);
-            PyObject *clone = get_clone(r, content);
+            PyObject *clone = hr_preview_get(r, content);
             mapped = clone == NULL      ? NULL
                      : clone == content ? Py_NewRef(cell)
                                         : PyCell_New(clone);
@@ -152,8 +152,9 @@ map_cells(struct hr_reach *r, PyFunctionObject *f)
 
 /* A function with the planned body of o, whose globals are the shadow.  A
  * `__class__` cell that holds `from` is replaced by `cell`. */
-static PyObject *
-copy_function(struct hr_plan *p, PyObject *o, PyObject *from, PyObject *cell)
+PyObject *
+hr_preview_copy_function(struct hr_plan *p, PyObject *o, PyObject *from,
+                         PyObject *cell)
 {
     PyObject *holder = hr_preview_lookup(p->preview->bodies, o);
     PyObject *body = holder != NULL ? holder : o;
@@ -187,9 +188,10 @@ clone_function(struct hr_reach *r, PyObject *o)
     if (hr_plan_body(r->p, o) != o) {
         return Py_NewRef(o); /* replaced: it runs the replacement */
     }
-    PyObject *clone = copy_function(r->p, o, NULL, NULL);
-    if (clone != NULL && (add_clone(r->p, o, clone) < 0 ||
-                          map_cells(r, HR_AS_FUNCTION(clone)) < 0)) {
+    PyObject *clone = hr_preview_copy_function(r->p, o, NULL, NULL);
+    if (clone != NULL &&
+        (hr_preview_add(r->p, o, clone) < 0 ||
+         hr_preview_map_cells(r, HR_AS_FUNCTION(clone)) < 0)) {
         Py_CLEAR(clone);
     }
     return clone;
@@ -208,197 +210,14 @@ renew_functions(struct hr_reach *r, size_t from)
         if (clone == NULL) {
             continue;
         }
-        PyObject *copy = copy_function(r->p, owner, NULL, NULL);
-        if (copy == NULL || map_cells(r, HR_AS_FUNCTION(copy)) < 0) {
+        PyObject *copy = hr_preview_copy_function(r->p, owner, NULL, NULL);
+        if (copy == NULL ||
+            hr_preview_map_cells(r, HR_AS_FUNCTION(copy)) < 0) {
             Py_XDECREF(copy);
             return -1;
         }
         hr_function_exchange(clone, copy);
         hr_retire_body(r->p->st, copy);
-    }
-    return 0;
-}
-
-/* -- Classes -------------------------------------------------------------- */
-
-struct member {
-    struct hr_reach *r;
-    PyObject *live, *cell;
-};
-
-/* The value as it belongs into the preview of its class.  New reference. */
-static PyObject *
-preview_member(struct member *m, PyObject *value)
-{
-    PyTypeObject *t = Py_TYPE(value);
-    if (t == &PyFunction_Type) {
-        PyObject *copy = copy_function(m->r->p, value, m->live, m->cell);
-        if (copy != NULL && map_cells(m->r, HR_AS_FUNCTION(copy)) < 0) {
-            Py_CLEAR(copy);
-        }
-        return copy;
-    }
-    if (t == &PyStaticMethod_Type || t == &PyClassMethod_Type) {
-        PyObject *inner = PyObject_GetAttrString(value, "__func__");
-        PyObject *moved = inner ? preview_member(m, inner) : NULL;
-        PyObject *made =
-            moved ? PyObject_CallFunctionObjArgs((PyObject *)t, moved, NULL)
-                  : NULL;
-        Py_XDECREF(moved);
-        Py_XDECREF(inner);
-        return made;
-    }
-    if (t == &PyProperty_Type) {
-        PyObject *parts[3] = {NULL, NULL, NULL}, *made = NULL;
-        int status = 0;
-        for (int i = 0; status == 0 && i < 3; i++) {
-            PyObject *part =
-                PyObject_GetAttrString(value, hr_transfer_property_parts[i]);
-            parts[i] = part ? preview_member(m, part) : NULL;
-            Py_XDECREF(part);
-            status = parts[i] == NULL ? -1 : 0;
-        }
-        PyObject *doc =
-            status == 0 ? PyObject_GetAttrString(value, "__doc__") : NULL;
-        if (doc != NULL) {
-            made = PyObject_CallFunctionObjArgs((PyObject *)t, parts[0],
-                                                parts[1], parts[2], doc, NULL);
-        }
-        for (int i = 0; i < 3; i++) {
-            Py_XDECREF(parts[i]);
-        }
-        Py_XDECREF(doc);
-        return made;
-    }
-    return Py_NewRef(value);
-}
-
-/* Set one attribute, unless a statement has set it meanwhile. */
-static int
-install_member(struct member *m, struct hr_preview_class *c, PyObject *name,
-               PyObject *value)
-{
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)c->clone);
-    PyObject *now = PyDict_GetItemWithError(dict, name);
-    if (now != PyDict_GetItemWithError(c->installed, name)) {
-        return 0;
-    }
-    if (value == NULL) {
-        return now == NULL || (hr_class_set(c->clone, name, NULL) == 0 &&
-                               PyDict_DelItem(c->installed, name) == 0)
-                   ? 0
-                   : -1;
-    }
-    PyObject *own = preview_member(m, value);
-    int status = own == NULL                             ? -1
-                 : hr_class_set(c->clone, name, own) < 0 ? -1
-                                                         : 0;
-    if (status == 0) {
-        /* As it is found there: __doc__ and the like are not only there. */
-        now = PyDict_GetItemWithError(dict, name);
-        status = now == NULL ? 0 : PyDict_SetItem(c->installed, name, now);
-    }
-    Py_XDECREF(own);
-    return status;
-}
-
-static int
-is_moved(PyObject *value)
-{
-    return PyFunction_Check(value) || Py_TYPE(value) == &PyProperty_Type ||
-           Py_TYPE(value) == &PyStaticMethod_Type ||
-           Py_TYPE(value) == &PyClassMethod_Type;
-}
-
-/* The members that the class has, then those that are planned for it. */
-static int
-install_members(struct hr_reach *r, struct hr_preview_class *c)
-{
-    struct member m = {.r = r, .live = c->live, .cell = PyCell_New(c->clone)};
-    PyObject *items =
-        PyDict_Items(hr_compat_type_dict((PyTypeObject *)c->live));
-    int status = m.cell == NULL || items == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
-        if (is_moved(PyTuple_GET_ITEM(item, 1))) {
-            status = install_member(&m, c, PyTuple_GET_ITEM(item, 0),
-                                    PyTuple_GET_ITEM(item, 1));
-        }
-    }
-    for (size_t i = 0; status == 0 && i < r->preview->seen; i++) {
-        PyObject *owner, *name, *value;
-        if (hr_journal_place(r->p->j, i, &owner, &name, &value) ==
-                HR_PLACE_TYPE &&
-            owner == c->live) {
-            status = install_member(&m, c, name, value);
-        }
-    }
-    Py_XDECREF(items);
-    Py_XDECREF(m.cell);
-    return status;
-}
-
-/* The bases that it will have, or their previews. */
-static int
-install_bases(struct hr_reach *r, PyObject *live, PyObject *clone)
-{
-    PyObject *bases = ((PyTypeObject *)live)->tp_bases;
-    (void)hr_journal_peek(r->p->j, HR_PLACE_BASES, live, NULL, &bases);
-    Py_ssize_t n = PyTuple_GET_SIZE(bases);
-    PyObject *mapped = PyTuple_New(n);
-    int status = mapped == NULL ? -1 : 0, differs = 0;
-    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
-        PyObject *base = get_clone(r, PyTuple_GET_ITEM(bases, i));
-        differs |=
-            i >= PyTuple_GET_SIZE(((PyTypeObject *)clone)->tp_bases) ||
-            base != PyTuple_GET_ITEM(((PyTypeObject *)clone)->tp_bases, i);
-        status = base == NULL ? -1 : 0;
-        PyTuple_SET_ITEM(mapped, i, base);
-    }
-    if (status == 0 && differs) {
-        status = hr_layout_set_bases(clone, mapped);
-    }
-    Py_XDECREF(mapped);
-    return status;
-}
-
-static PyObject *
-clone_class(struct hr_reach *r, PyObject *live)
-{
-    struct hr_preview *v = r->preview;
-    struct hr_preview_class *classes =
-        PyMem_Realloc(v->classes, (v->class_count + 1) * sizeof *classes);
-    if (classes == NULL) {
-        return PyErr_NoMemory();
-    }
-    v->classes = classes;
-    PyObject *clone = hr_class_clone(r->p->st, live);
-    PyObject *installed =
-        clone ? PyDict_Copy(hr_compat_type_dict((PyTypeObject *)clone)) : NULL;
-    if (installed == NULL) {
-        Py_XDECREF(clone);
-        return NULL;
-    }
-    size_t number = v->class_count++;
-    v->classes[number] = (struct hr_preview_class){
-        Py_NewRef(live), Py_NewRef(clone), installed};
-    struct hr_preview_class c = v->classes[number];
-    if (add_clone(r->p, live, clone) < 0 ||
-        install_bases(r, live, clone) < 0 || install_members(r, &c) < 0) {
-        Py_CLEAR(clone);
-    }
-    return clone;
-}
-
-static int
-renew_classes(struct hr_reach *r)
-{
-    for (size_t i = 0; i < r->preview->class_count; i++) {
-        struct hr_preview_class c = r->preview->classes[i];
-        if (install_bases(r, c.live, c.clone) < 0 ||
-            install_members(r, &c) < 0) {
-            return -1;
-        }
     }
     return 0;
 }
@@ -416,7 +235,7 @@ clone_module(struct hr_reach *r, PyObject *live, struct hr_unit *u)
         return clone == NULL ? NULL : (Py_DECREF(clone), Py_NewRef(live));
     }
     Py_SETREF(*field, Py_NewRef(u->shadow));
-    if (add_clone(r->p, live, clone) < 0) {
+    if (hr_preview_add(r->p, live, clone) < 0) {
         Py_CLEAR(clone);
     }
     return clone;
@@ -433,7 +252,7 @@ make_clone(struct hr_reach *r, struct hr_reach_node *node)
         return NULL;
     }
     return node->kind == HR_REACH_MODULE  ? clone_module(r, o, u)
-           : node->kind == HR_REACH_CLASS ? clone_class(r, o)
+           : node->kind == HR_REACH_CLASS ? hr_second_clone(r, o)
                                           : clone_function(r, o);
 }
 
@@ -455,7 +274,7 @@ install_places(struct hr_reach *r, PyObject *code)
                 continue; /* only named: it may be itself */
             }
         }
-        PyObject *clone = get_clone(r, node.o);
+        PyObject *clone = hr_preview_get(r, node.o);
         int status = clone == NULL ? -1
                      : clone == node.o
                          ? 0
@@ -484,7 +303,7 @@ hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns)
         status = renew_functions(&r, from);
     }
     if (status == 0 && more) {
-        status = renew_classes(&r);
+        status = hr_second_renew(&r);
     }
     if (status == 0) {
         status = install_places(&r, code);
@@ -494,45 +313,6 @@ hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns)
 }
 
 /* -- Afterwards ----------------------------------------------------------- */
-
-/* What statements have set on a class, or deleted from it. */
-static int
-carry_over(struct hr_plan *p, struct hr_preview_class *c)
-{
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)c->clone);
-    PyObject *live = hr_compat_type_dict((PyTypeObject *)c->live);
-    PyObject *name, *value;
-    Py_ssize_t pos = 0;
-    int status = 0;
-    while (status == 0 && PyDict_Next(dict, &pos, &name, &value)) {
-        int empty = PyDict_Check(value) && PyDict_GET_SIZE(value) == 0;
-        if (value != PyDict_GetItemWithError(c->installed, name) && !empty) {
-            PyObject *kept = hr_substitute_kept(p, value);
-            status = hr_journal_add(p->j, HR_PLACE_TYPE, c->live, name,
-                                    kept ? kept : value);
-        }
-    }
-    pos = 0;
-    while (status == 0 && PyDict_Next(c->installed, &pos, &name, &value)) {
-        if (PyDict_GetItemWithError(dict, name) == NULL &&
-            PyDict_GetItemWithError(live, name) != NULL) {
-            status = hr_journal_add(p->j, HR_PLACE_TYPE, c->live, name, NULL);
-        }
-    }
-    return status;
-}
-
-int
-hr_preview_end(struct hr_plan *p)
-{
-    int status = 0;
-    for (size_t i = 0;
-         status == 0 && p->preview != NULL && i < p->preview->class_count;
-         i++) {
-        status = carry_over(p, &p->preview->classes[i]);
-    }
-    return status;
-}
 
 /* From within C, or by a weak reference: nobody else can be told. */
 static int

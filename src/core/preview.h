@@ -70,5 +70,22 @@ void hr_reach_clear(struct hr_reach *r);
 
 /* {address: ...}: a borrowed value, or NULL without an exception. */
 PyObject *hr_preview_lookup(PyObject *by_address, PyObject *o);
+/* The preview of what a node stands for, made when there is none; o itself
+ * when the save does not affect it.  New reference. */
+PyObject *hr_preview_get(struct hr_reach *r, PyObject *o);
+/* `clone` is the preview of `live`, made for that only. */
+int hr_preview_add(struct hr_plan *p, PyObject *live, PyObject *clone);
+/* A function with the planned body of o, whose globals are the shadow.  A
+ * `__class__` cell that holds `from` is replaced by `cell`. */
+PyObject *hr_preview_copy_function(struct hr_plan *p, PyObject *o,
+                                   PyObject *from, PyObject *cell);
+/* Cells that lead to something with a preview lead to that. */
+int hr_preview_map_cells(struct hr_reach *r, PyFunctionObject *f);
+
+/* -- second.c: previews of classes ---------------------------------------- */
+
+PyObject *hr_second_clone(struct hr_reach *r, PyObject *live);
+/* What was planned for the classes meanwhile. */
+int hr_second_renew(struct hr_reach *r);
 
 #endif /* HR_PREVIEW_H */

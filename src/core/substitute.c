@@ -296,8 +296,11 @@ hr_substitute_in(struct hr_plan *p, PyObject *o)
 {
     PyObject *type =
         hr_substitute_kept(p, (PyObject *)Py_TYPE(o)); /* of an instance */
-    if (type != NULL && PyType_Check(type) &&
-        hr_layout_set_class(o, type) < 0) {
+    if (type != NULL && PyType_Check(type) && PyType_Check(o)) {
+        hr_layout_set_meta(o, type);
+    }
+    else if (type != NULL && PyType_Check(type) &&
+             hr_layout_set_class(o, type) < 0) {
         return -1;
     }
     if (PyType_Check(o)) {

@@ -1,6 +1,6 @@
 """A save whose changed statements use the rest of the same save."""
 
-from . import Edit
+from . import Edit, swap
 
 EDITS = [
     Edit(
@@ -711,5 +711,64 @@ EDITS = [
         """,
         setup="k=m.K(); ",
         check='assert repr(m.K())=="K(a=1, aa=11, b=2, c=3)", m.K()',
+    ),
+    Edit(
+        "together_class_and_objects_that_exist",
+        """
+        class K:
+            a = 1
+        O = K()
+        T = {K: 5}
+        """,
+        """
+        class K:
+            a = 2
+        O = K()
+        T = {K: 5}
+        X = (isinstance(O, K), T[K], K.a, K().a)
+        """,
+        setup="k, o = m.K, m.O",
+        check="assert m.X == (True, 5, 2, 2)",
+    ),
+    Edit(
+        "together_class_and_what_inherits_from_it",
+        """
+        class K:
+            a = 1
+        """,
+        """
+        class K:
+            a = 2
+        class L(K): pass
+        X = (issubclass(L, K), L.a, type(L) is type, isinstance(L(), K))
+        O = L()
+        """,
+        setup="k = m.K",
+        check="""
+            assert m.X[:2] == (True, 2) and m.X[3]
+            assert type(m.L) is type(m.K) is type and m.L.__bases__ == (m.K,)
+            assert m.K.__subclasses__() == [m.L] and type(m.O) is m.L
+        """,
+    ),
+    Edit(
+        "together_function_that_is_kept_out_of_sight",
+        """
+        import weakref
+        REG = weakref.WeakSet()
+        def h(): return 1
+        """,
+        """
+        import weakref
+        REG = weakref.WeakSet()
+        def h(): return 2
+        REG.add(h)
+        X = h()
+        """,
+        then=(swap("return 2", "return 3"),),
+        check="""
+            import gc
+            gc.collect()
+            assert [f() for f in m.REG] == [3] and m.h() == 3
+        """,
     ),
 ]
