@@ -34,6 +34,7 @@ struct hr_source {
     int partial;              /* the text cannot be split */
     PyObject *modules;        /* owned: names in sys.modules, or NULL */
     PyObject *shown;          /* owned: the text as str, when it was edited */
+    struct hr_words *words;   /* owned: of text, or NULL */
     struct hr_blocks members; /* of the class that changed last, if any */
     uint32_t members_of;      /* where that class starts */
     struct hr_reading reading;
@@ -170,8 +171,9 @@ struct hr_file {
     char *text;               /* owned: decoded */
     size_t size;
     struct hr_blocks blocks;
-    PyObject *path;  /* owned: str */
-    PyObject *shown; /* owned: the text as str, or NULL */
+    PyObject *path;         /* owned: str */
+    PyObject *shown;        /* owned: the text as str, or NULL */
+    struct hr_words *words; /* owned: of text, or NULL */
     int64_t split_ns;
 };
 
@@ -201,6 +203,8 @@ struct hr_plan {
     PyObject *followers; /* owned, or NULL: what is on a shadow until then */
     PyObject *classes;   /* owned: classes that change */
     PyObject *partial;   /* owned: list of (code, sentence) */
+    PyObject *places;    /* owned: {id of owner: {key: index in j}} */
+    size_t placed;       /* how many swaps are in it */
     int evaluating, gc_was_enabled, refused;
     int whole;        /* nobody else shall run: it is planned again */
     int hooked;       /* the hooks have agreed to it already */
@@ -525,6 +529,18 @@ int hr_syntax_each_annotation(PyObject *function,
                               int (*visit)(PyObject *name, PyObject *node,
                                            void *arg),
                               void *arg);
+
+/* -- word.c: which words may stand in a text ---------------------------------
+ */
+
+/* For free(). */
+struct hr_words *hr_word_list(const char *text, size_t size);
+int hr_word_may_have(const struct hr_words *w, uint64_t hash);
+/* May it import by a star from a module, of whose name that is the last part?
+ */
+int hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package);
+/* The hash of a word; -1 with an exception. */
+int hr_word_hash(PyObject *word, uint64_t *hash);
 
 /* -- derive.c: copies and constants in other places --------------------------
  */

@@ -44,9 +44,7 @@ hr_copy_public(struct hr_derive *w, PyObject *dict, PyObject *name,
         values[i] = PyDict_GetItemWithError(dict, names[i]);
         hr_layer_peek(w->p->st, HR_LAYER_SOURCES, HR_PLACE_DICT, dict,
                       names[i], &values[i]);
-        long at = planned
-                      ? hr_worlds_find(w->p->j, HR_PLACE_DICT, dict, names[i])
-                      : -1;
+        long at = planned ? hr_worlds_find(w->p, dict, names[i]) : -1;
         if (at >= 0) {
             (void)hr_journal_place(w->p->j, (size_t)at, &o, &key, &values[i]);
         }

@@ -11,8 +11,6 @@
  */
 #include "scope.h"
 
-#define MAX_ITEMS 10000 /* in one batch; what computes in a circle ends */
-
 /* -- The places that follow ----------------------------------------------- */
 
 static int
@@ -68,7 +66,7 @@ hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
     PyObject *owner = s->type ? s->type : s->u->dict, *o, *key;
     PyObject *live = PyDict_GetItemWithError(s->live, name);
     PyObject *planned = live;
-    long at = hr_worlds_find(p->j, place, owner, name);
+    long at = hr_worlds_find(p, owner, name);
     if (at >= 0) {
         (void)hr_journal_place(p->j, (size_t)at, &o, &key, &planned);
     }
@@ -232,31 +230,46 @@ follow_in_module(struct hr_derive *w, struct hr_source *source,
     return status;
 }
 
-/* The text that a source will have. */
-static const char *
-get_text(struct hr_plan *p, struct hr_source *s, size_t *size)
+/* The words of the text that the source will have; NULL without an exception
+ * when there is none. */
+static struct hr_words *
+get_words(struct hr_plan *p, struct hr_source *s)
 {
+    struct hr_words **words = &s->words;
+    const char *text = s->text;
+    size_t size = s->size;
     for (size_t i = 0; i < p->file_count; i++) {
-        if (p->files[i].source == s) {
-            *size = p->files[i].size;
-            return p->files[i].text;
+        struct hr_file *f = &p->files[i];
+        if (f->source == s) {
+            words = &f->words;
+            text = f->text;
+            size = f->size;
         }
     }
-    *size = s->size;
-    return s->text;
+    if (text != NULL && *words == NULL) {
+        *words = hr_word_list(text, size);
+    }
+    return *words;
 }
 
-/* May the text have to do with the item?  Most have not, and there may be
- * thousands. */
+/* Does a module of that text know the owner of the name? */
 static int
-mentions(struct hr_derive *w, struct hr_source *s)
+knows_owner(struct hr_derive *w, const struct hr_words *words, PyObject *dict)
 {
-    size_t size;
-    const char *text = get_text(w->p, s, &size);
-    int may = text == NULL ? 0 : hr_name_may_be_in(text, size, w->name);
-    PyErr_Clear();
-    return may > 0 || (text != NULL && w->module != NULL &&
-                       memmem(text, size, "import *", 8) != NULL);
+    PyObject *key, *o;
+    Py_ssize_t pos = 0;
+    if (dict == w->owner || w->is_package) {
+        return 1;
+    }
+    int may = hr_word_may_have(words, w->home);
+    while (may == 0 && PyDict_Next(dict, &pos, &key, &o)) {
+        may = PyModule_Check(o)
+                  ? PyModule_GetDict(o) == w->owner
+                  : PyType_Check(o) && PyType_Check(w->owner) &&
+                        PyType_IsSubtype((PyTypeObject *)o,
+                                         (PyTypeObject *)w->owner);
+    }
+    return may;
 }
 
 static int
@@ -264,14 +277,27 @@ follow_item(struct hr_derive *w)
 {
     struct hr_state *st = w->p->st;
     for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
-        if (!mentions(w, s)) {
+        struct hr_words *words = get_words(w->p, s);
+        if (words == NULL) {
+            if (PyErr_Occurred()) {
+                return -1;
+            }
             continue;
+        }
+        int named = hr_word_may_have(words, w->hash);
+        int star = w->module != NULL &&
+                   hr_word_may_star(words, w->home, w->is_package);
+        if (!named && !star) {
+            continue; /* most of them, and there may be thousands */
         }
         PyObject *modules = hr_source_modules(s);
         int status = modules == NULL ? -1 : 0;
         for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules);
              i++) {
-            status = follow_in_module(w, s, PyList_GET_ITEM(modules, i));
+            PyObject *module = PyList_GET_ITEM(modules, i);
+            if (star || knows_owner(w, words, PyModule_GetDict(module))) {
+                status = follow_in_module(w, s, module);
+            }
         }
         Py_XDECREF(modules);
         if (status < 0) {
@@ -279,6 +305,25 @@ follow_item(struct hr_derive *w)
         }
     }
     return 0;
+}
+
+/* The words by which other texts know the name and its owner. */
+static int
+find_words(struct hr_derive *w)
+{
+    PyObject *name = w->module != NULL
+                         ? w->module
+                         : ((PyHeapTypeObject *)w->owner)->ht_name;
+    Py_ssize_t n = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
+    PyObject *last = PyUnicode_Substring(name, dot + 1, n);
+    int status = last == NULL || hr_word_hash(last, &w->home) < 0
+                     ? -1
+                     : hr_word_hash(w->name, &w->hash);
+    w->is_package = w->module != NULL &&
+                    PyDict_GetItemString(w->owner, "__path__") != NULL;
+    Py_XDECREF(last);
+    return status;
 }
 
 static int
@@ -323,7 +368,7 @@ follow_index(struct hr_derive *w, size_t index)
     }
     PyObject *name = Py_NewRef(w->name), *old = Py_XNewRef(w->old);
     PyObject *new = Py_XNewRef(w->new), *module = Py_XNewRef(w->module);
-    int status = follow_item(w);
+    int status = find_words(w) < 0 ? -1 : follow_item(w);
     Py_DECREF(name);
     Py_XDECREF(old);
     Py_XDECREF(new);
@@ -352,7 +397,7 @@ follow_all(struct hr_derive *w, struct hr_unit *u)
         w->module = u->name;
         w->name = name;
         w->old = w->new = PyDict_GetItemWithError(u->live, name);
-        status = follow_item(w);
+        status = find_words(w) < 0 ? -1 : follow_item(w);
     }
     Py_XDECREF(names);
     return status;
@@ -375,7 +420,10 @@ hr_derive(struct hr_plan *p)
     for (size_t i = 0; status == 0 && w.count > 0 && i < p->unit_count; i++) {
         status = follow_all(&w, &p->units[i]);
     }
-    for (size_t i = 0; status == 0 && i < w.count && i < MAX_ITEMS; i++) {
+    /* What would compute in a circle ends, too. */
+    for (size_t i = 0;
+         status == 0 && i < w.count && i < 1000 + 8 * hr_journal_count(p->j);
+         i++) {
         status = follow_index(&w, w.queue[i]);
     }
     Py_XDECREF(w.kept);

@@ -26,9 +26,8 @@ hr_member_follow(struct hr_derive *w, struct hr_scope *outer, const char *text,
     PyObject *type = name ? PyDict_GetItemWithError(outer->live, name) : NULL;
     PyObject *plain = hr_name_of(text, b);
     int status = plain == NULL || name == NULL ? -1 : 0;
-    if (type == NULL || !hr_class_is_open(type) ||
-        Py_TYPE(type) != &PyType_Type || b->decorated || b->body_inline ||
-        outer->depth == HR_MAX_DEPTH ||
+    if (type == NULL || !hr_class_is_open(type) || !hr_value_is_class(type) ||
+        b->decorated || b->body_inline || outer->depth == HR_MAX_DEPTH ||
         hr_lex_members(text, planned_size(outer->u), b, &members, &error) !=
             HR_LEX_OK) {
         goto done;

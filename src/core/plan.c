@@ -272,6 +272,7 @@ clear_plan(struct hr_plan *p)
     }
     for (size_t i = 0; i < p->file_count; i++) {
         free(p->files[i].text);
+        free(p->files[i].words);
         hr_blocks_clear(&p->files[i].blocks);
         Py_XDECREF(p->files[i].shown);
         Py_XDECREF(p->files[i].path);
@@ -293,6 +294,7 @@ clear_plan(struct hr_plan *p)
     Py_XDECREF(p->followers);
     Py_XDECREF(p->moved);
     Py_XDECREF(p->partial);
+    Py_XDECREF(p->places);
 }
 
 int

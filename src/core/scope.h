@@ -228,9 +228,8 @@ int hr_worlds_expression(struct hr_scope *s, struct hr_worlds *w,
 int hr_worlds_statements(struct hr_scope *s, struct hr_worlds *w,
                          PyObject *tree, const char *text,
                          const struct hr_block *b, PyObject *targets);
-/* The index of a place in a journal, or -1. */
-long hr_worlds_find(struct hr_journal *j, enum hr_place place, PyObject *owner,
-                    PyObject *name);
+/* The index in the plan's journal of a name of a dict or class, or -1. */
+long hr_worlds_find(struct hr_plan *p, PyObject *owner, PyObject *name);
 
 /* -- derive.c, copy.c, default.c, member.c: what follows a changed name ------
  */
@@ -244,6 +243,9 @@ struct hr_derive {
     PyObject *owner, *name; /* borrowed: whose name has another value now */
     PyObject *old, *new;    /* borrowed, or NULL */
     PyObject *module;       /* borrowed: of a module's name */
+    uint64_t hash, home;    /* of the name, and of the last part of the
+                               owner's: words that other texts have */
+    int is_package;         /* it is one */
 };
 /* One block of a module or class, which did not change or is planned. */
 int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,

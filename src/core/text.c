@@ -103,6 +103,7 @@ hr_text_free_all(struct hr_state *st)
         clear_reading(s);
         hr_blocks_clear(&s->members);
         hr_blocks_clear(&s->blocks);
+        free(s->words);
         free(s->text);
         free(s->path);
         free(s->name);
@@ -133,8 +134,10 @@ hr_text_set(struct hr_state *st, struct hr_source *s, char *text, size_t size,
 {
     pthread_mutex_lock(&st->texts);
     free(s->text);
+    free(s->words);
     hr_blocks_clear(&s->blocks);
     hr_blocks_clear(&s->members);
+    s->words = NULL;
     s->text = text;
     s->size = size;
     s->blocks = *blocks;

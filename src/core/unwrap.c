@@ -201,6 +201,18 @@ search_heap(struct search *w)
     return found;
 }
 
+/* Has the program put a function of another file in the place? */
+static int
+is_of_other_file(struct search *w, PyObject *value)
+{
+    if (!PyFunction_Check(value)) {
+        return 0;
+    }
+    PyObject *body = hr_plan_body(w->s->u->plan, value);
+    PyCodeObject *code = (PyCodeObject *)HR_AS_FUNCTION(body)->func_code;
+    return PyUnicode_Compare(code->co_filename, w->s->u->filename) != 0;
+}
+
 PyObject *
 hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old,
                PyObject *path)
@@ -225,7 +237,8 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old,
             }
         }
     }
-    if (found == NULL && (old->decorated || value == NULL)) {
+    if (found == NULL &&
+        (old->decorated || value == NULL || is_of_other_file(&w, value))) {
         found = search_heap(&w);
     }
     if (found == NULL && value != NULL &&

@@ -185,7 +185,8 @@ static const char *const value_attributes[] = {
 int
 hr_value_is_class(PyObject *o)
 {
-    return PyType_Check(o) && Py_TYPE(o) == &PyType_Type;
+    return PyType_Check(o) && (Py_TYPE(o) == &PyType_Type ||
+                               strcmp(Py_TYPE(o)->tp_name, "ABCMeta") == 0);
 }
 
 int

@@ -13,10 +13,9 @@
 /* What the plan gives to a name of a dict or class; *planned tells whether it
  * is one that it has.  Borrowed or NULL. */
 static PyObject *
-find_planned(struct hr_plan *p, enum hr_place place, PyObject *owner,
-             PyObject *name, int *planned)
+find_planned(struct hr_plan *p, PyObject *owner, PyObject *name, int *planned)
 {
-    long at = hr_worlds_find(p->j, place, owner, name);
+    long at = hr_worlds_find(p, owner, name);
     PyObject *o, *key, *value = NULL;
     if (at >= 0) {
         (void)hr_journal_place(p->j, (size_t)at, &o, &key, &value);
@@ -25,30 +24,77 @@ find_planned(struct hr_plan *p, enum hr_place place, PyObject *owner,
     return value;
 }
 
-long
-hr_worlds_find(struct hr_journal *j, enum hr_place place, PyObject *owner,
-               PyObject *name)
+/* Swaps that have been added since are entered, too. */
+static int
+enter_places(struct hr_plan *p)
 {
-    for (size_t i = 0; i < hr_journal_count(j); i++) {
-        PyObject *o, *key, *value;
-        if (hr_journal_place(j, i, &o, &key, &value) == place && o == owner &&
-            (key == name || (key != NULL && name != NULL &&
-                             PyUnicode_Compare(key, name) == 0))) {
-            return (long)i;
+    if (p->places == NULL && (p->places = PyDict_New()) == NULL) {
+        return -1;
+    }
+    for (; p->placed < hr_journal_count(p->j); p->placed++) {
+        PyObject *owner, *key, *value;
+        enum hr_place place =
+            hr_journal_place(p->j, p->placed, &owner, &key, &value);
+        if (place != HR_PLACE_DICT && place != HR_PLACE_TYPE) {
+            continue;
+        }
+        PyObject *id = PyLong_FromVoidPtr(owner);
+        PyObject *keys = id ? PyDict_SetDefault(p->places, id, Py_None) : NULL;
+        if (keys == Py_None) {
+            keys = PyDict_New();
+            if (keys != NULL && PyDict_SetItem(p->places, id, keys) < 0) {
+                Py_DECREF(keys);
+                keys = NULL;
+            }
+            Py_XDECREF(keys); /* the dict holds it */
+        }
+        PyObject *index = PyLong_FromSize_t(p->placed);
+        int status = keys == NULL || index == NULL
+                         ? -1
+                         : PyDict_SetItem(keys, key, index);
+        Py_XDECREF(index);
+        Py_XDECREF(id);
+        if (status < 0) {
+            return -1;
         }
     }
-    return -1;
+    return 0;
+}
+
+long
+hr_worlds_find(struct hr_plan *p, PyObject *owner, PyObject *name)
+{
+    long found = -1;
+    PyObject *id = PyLong_FromVoidPtr(owner);
+    if (id != NULL && enter_places(p) == 0) {
+        PyObject *keys = PyDict_GetItemWithError(p->places, id);
+        PyObject *index = keys ? PyDict_GetItemWithError(keys, name) : NULL;
+        found = index != NULL ? PyLong_AsLong(index) : -1;
+    }
+    Py_XDECREF(id);
+    return found;
 }
 
 /* -- Stand-ins ------------------------------------------------------------ */
 
+/* Attributes that a tree reads, and the names that it reads them of. */
+struct reads {
+    PyObject *attributes, *bases; /* owned: sets */
+};
+
 static int
-add_attribute(PyObject *node, void *arg)
+add_read(PyObject *node, void *arg)
 {
+    struct reads *r = arg;
     if (!hr_syntax_is(node, "Attribute")) {
         return 0;
     }
-    return PySet_Add(arg, hr_syntax_get(node, "attr"));
+    PyObject *base = hr_syntax_get(node, "value");
+    if (hr_syntax_is(base, "Name") &&
+        PySet_Add(r->bases, hr_syntax_get(base, "id")) < 0) {
+        return -1;
+    }
+    return PySet_Add(r->attributes, hr_syntax_get(node, "attr"));
 }
 
 static PyObject *
@@ -56,13 +102,13 @@ get_attribute(struct hr_plan *p, PyObject *o, PyObject *name, int *planned)
 {
     if (PyModule_Check(o)) {
         PyObject *dict = PyModule_GetDict(o);
-        PyObject *value = find_planned(p, HR_PLACE_DICT, dict, name, planned);
+        PyObject *value = find_planned(p, dict, name, planned);
         return *planned ? value : PyDict_GetItemWithError(dict, name);
     }
     PyObject *mro = ((PyTypeObject *)o)->tp_mro;
     for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
         PyObject *type = PyTuple_GET_ITEM(mro, i);
-        PyObject *value = find_planned(p, HR_PLACE_TYPE, type, name, planned);
+        PyObject *value = find_planned(p, type, name, planned);
         if (!*planned) {
             value = PyDict_GetItemWithError(
                 hr_compat_type_dict((PyTypeObject *)type), name);
@@ -116,22 +162,22 @@ make_proxy(struct hr_plan *p, PyObject *o, PyObject *attributes,
 }
 
 static int
-add_proxies(struct hr_plan *p, PyObject *ns, PyObject *attributes,
+add_proxies(struct hr_plan *p, PyObject *ns, struct reads *r,
             PyObject *proxies)
 {
-    PyObject *items = PyDict_Items(ns);
-    int status = items == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
+    PyObject *names = PySequence_List(r->bases);
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        PyObject *value = PyDict_GetItemWithError(ns, name);
         PyObject *proxy =
-            make_proxy(p, PyTuple_GET_ITEM(item, 1), attributes, proxies, 4);
-        status = proxy != NULL
-                     ? PyDict_SetItem(ns, PyTuple_GET_ITEM(item, 0), proxy)
+            value ? make_proxy(p, value, r->attributes, proxies, 4) : NULL;
+        status = proxy != NULL      ? PyDict_SetItem(ns, name, proxy)
                  : PyErr_Occurred() ? -1
                                     : 0;
         Py_XDECREF(proxy);
     }
-    Py_XDECREF(items);
+    Py_XDECREF(names);
     return status;
 }
 
@@ -157,17 +203,18 @@ copy_dict(PyObject *dict)
 
 /* A copy as the journal will leave it. */
 static PyObject *
-copy_planned(struct hr_plan *p, enum hr_place place, PyObject *owner,
-             PyObject *dict)
+copy_planned(struct hr_plan *p, PyObject *owner, PyObject *dict)
 {
     PyObject *copy = copy_dict(dict);
-    int status = copy == NULL ? -1 : 0;
-    for (size_t i = 0; status == 0 && i < hr_journal_count(p->j); i++) {
-        PyObject *o, *key, *value;
-        if (hr_journal_place(p->j, i, &o, &key, &value) != place ||
-            o != owner) {
-            continue;
-        }
+    PyObject *id = PyLong_FromVoidPtr(owner), *key, *index;
+    int status = copy == NULL || id == NULL ? -1 : enter_places(p);
+    PyObject *keys =
+        status == 0 ? PyDict_GetItemWithError(p->places, id) : NULL;
+    Py_ssize_t pos = 0;
+    while (keys != NULL && status == 0 &&
+           PyDict_Next(keys, &pos, &key, &index)) {
+        PyObject *o, *k, *value;
+        (void)hr_journal_place(p->j, PyLong_AsSize_t(index), &o, &k, &value);
         if (value != NULL) {
             status = PyDict_SetItem(copy, key, value);
         }
@@ -175,6 +222,7 @@ copy_planned(struct hr_plan *p, enum hr_place place, PyObject *owner,
             status = PyDict_DelItem(copy, key);
         }
     }
+    Py_XDECREF(id);
     if (status < 0) {
         Py_CLEAR(copy);
     }
@@ -185,30 +233,32 @@ int
 hr_worlds_make(struct hr_scope *s, PyObject *tree, struct hr_worlds *w)
 {
     struct hr_plan *p = s->u->plan;
-    PyObject *attributes = PySet_New(NULL);
+    struct reads r = {PySet_New(NULL), PySet_New(NULL)};
     memset(w, 0, sizeof *w);
     w->was.cls = w->is.cls = s->depth > 0 ? s->classes[s->depth - 1] : NULL;
     w->was.lazy = w->is.lazy = s->u->future & CO_FUTURE_ANNOTATIONS;
     w->was.globals = copy_dict(s->u->live);
-    w->is.globals = copy_planned(p, HR_PLACE_DICT, s->u->dict, s->u->live);
+    w->is.globals = copy_planned(p, s->u->dict, s->u->live);
     w->is.proxies = PyList_New(0);
     if (s->type != NULL) {
         w->was.locals = copy_dict(s->live);
-        w->is.locals = copy_planned(p, HR_PLACE_TYPE, s->type, s->live);
+        w->is.locals = copy_planned(p, s->type, s->live);
     }
-    int status = attributes == NULL || w->was.globals == NULL ||
-                         w->is.globals == NULL || w->is.proxies == NULL ||
+    int status = r.attributes == NULL || r.bases == NULL ||
+                         w->was.globals == NULL || w->is.globals == NULL ||
+                         w->is.proxies == NULL ||
                          (s->type != NULL &&
                           (w->was.locals == NULL || w->is.locals == NULL))
                      ? -1
-                     : hr_syntax_walk(tree, add_attribute, attributes);
-    if (status == 0 && PySet_GET_SIZE(attributes) > 0) {
-        status = add_proxies(p, w->is.globals, attributes, w->is.proxies);
-        if (status == 0 && s->type != NULL) {
-            status = add_proxies(p, w->is.locals, attributes, w->is.proxies);
-        }
+                     : hr_syntax_walk(tree, add_read, &r);
+    if (status == 0) {
+        status = add_proxies(p, w->is.globals, &r, w->is.proxies);
     }
-    Py_XDECREF(attributes);
+    if (status == 0 && s->type != NULL) {
+        status = add_proxies(p, w->is.locals, &r, w->is.proxies);
+    }
+    Py_XDECREF(r.attributes);
+    Py_XDECREF(r.bases);
     return status;
 }
 

@@ -161,6 +161,15 @@ EDITS = [
         """,
     ),
     Edit(
+        "derived_patch_of_another_file_stays",
+        {
+            "m.py": "import a\n_old = a.g\na.g = lambda: _old() + 100\n",
+            "a.py": "def g(): return 1\n",
+        },
+        {"a.py": "def g(): return 2\n"},
+        check="import a; assert a.g() == 102",
+    ),
+    Edit(
         "derived_only_without_effects",
         """
         import os
@@ -270,6 +279,22 @@ EDITS = [
         swap("N = 1\n", "N = 2\n"),
         setup="i = m.K.I()",
         check="assert (i.a, i.b, m.K.c, m.K._d, m.K.e) == (2, [2, 2], 2, 2, 4)",
+    ),
+    Edit(
+        "derived_in_an_abstract_class",
+        """
+        from abc import ABC, abstractmethod
+        N = 1
+        class K(ABC):
+            A = N
+            @abstractmethod
+            def f(self, x=N): return x
+        class L(K):
+            def f(self, x=K.A): return super().f(), x
+        """,
+        swap("N = 1\n", "N = 2\n"),
+        setup="o = m.L()",
+        check="assert (o.A, o.f()) == (2, (2, 2))",
     ),
     Edit(
         "derived_member_bound_twice_ends",

@@ -1,0 +1,116 @@
+/* Which words may stand in a text.
+ *
+ * Thousands of files are followed, and a changed name concerns few of them.
+ * For each text that was asked about, a filter of its words is kept: one that
+ * has no false answer when it says no.
+ */
+#include "code.h"
+
+struct hr_words {
+    int stars;         /* `from m import *` */
+    int package_stars; /* `from . import *` */
+    size_t mask;       /* of the bits' indices */
+    unsigned char bits[];
+};
+
+static int
+is_word(unsigned char c)
+{
+    return Py_ISALNUM(c) || c == '_' || c >= 0x80;
+}
+
+static int
+is_set(const struct hr_words *w, uint64_t hash)
+{
+    size_t a = hash & w->mask, b = (hash >> 32) & w->mask;
+    return (w->bits[a / 8] >> a % 8 & 1) && (w->bits[b / 8] >> b % 8 & 1);
+}
+
+static void
+set_bits(struct hr_words *w, const char *word, size_t n)
+{
+    uint64_t hash = hr_lex_hash(word, n);
+    size_t a = hash & w->mask, b = (hash >> 32) & w->mask;
+    w->bits[a / 8] |= (unsigned char)(1 << a % 8);
+    w->bits[b / 8] |= (unsigned char)(1 << b % 8);
+}
+
+/* A name can be written in several ways (name.c). */
+static int
+add_normalised(struct hr_words *w, const char *word, size_t n)
+{
+    PyObject *name = hr_name_decode(word, n);
+    Py_ssize_t size;
+    const char *utf8 = name ? PyUnicode_AsUTF8AndSize(name, &size) : NULL;
+    if (utf8 != NULL) {
+        set_bits(w, utf8, (size_t)size);
+    }
+    Py_XDECREF(name);
+    return utf8 != NULL ? 0 : -1;
+}
+
+struct hr_words *
+hr_word_list(const char *text, size_t size)
+{
+    size_t bits = 256;
+    while (bits < size * 2) {
+        bits *= 2;
+    }
+    struct hr_words *w = calloc(1, sizeof *w + bits / 8);
+    const char *at = text, *end = text + size, *from = NULL;
+    if (w == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    w->mask = bits - 1;
+    while (at < end) {
+        const char *word = at;
+        int ascii = 1;
+        while (at < end && is_word((unsigned char)*at)) {
+            ascii &= (unsigned char)*at++ < 0x80;
+        }
+        size_t n = (size_t)(at - word);
+        if (n == 0) {
+            at++;
+            continue;
+        }
+        set_bits(w, word, n);
+        if (!ascii && add_normalised(w, word, n) < 0) {
+            PyErr_Clear(); /* in a string */
+        }
+        if (n == 6 && memcmp(word, "import", 6) == 0) {
+            const char *next = at;
+            while (next < end && (*next == ' ' || *next == '\t')) {
+                next++;
+            }
+            w->stars |= next < end && *next == '*';
+            w->package_stars |= w->stars && from != NULL;
+        }
+        from = n == 4 && memcmp(word, "from", 4) == 0 ? word : NULL;
+    }
+    return w;
+}
+
+int
+hr_word_hash(PyObject *word, uint64_t *hash)
+{
+    Py_ssize_t n;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(word, &n);
+    if (utf8 == NULL) {
+        return -1;
+    }
+    *hash = hr_lex_hash(utf8, (size_t)n);
+    return 0;
+}
+
+int
+hr_word_may_have(const struct hr_words *w, uint64_t hash)
+{
+    return is_set(w, hash);
+}
+
+int
+hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package)
+{
+    return w->stars && ((is_package && w->package_stars) || is_set(w, last));
+}
