@@ -361,6 +361,14 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         0) {
         goto done;
     }
+    if (old->hash == new->hash) {
+        status = !new->body_inline &&is_made_from_members(&s, new)
+                     ? hr_member_mark(&s)
+                     : 0;
+        if (status < 0 || (status == 0 && old->raw_hash == new->raw_hash)) {
+            goto done;
+        }
+    }
     int whole = old->head_hash != new->head_hash || new->body_inline ||
                 old->body_inline || has_attribute(s.live, "__type_params__") ||
                 (has_changed_statements(&s) && is_made_from_members(&s, new));
@@ -470,4 +478,17 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
     Py_XDECREF(expected);
     Py_DECREF(name);
     return status;
+}
+
+int
+hr_classdef_follow(struct hr_scope *s, const struct hr_block *b)
+{
+    PyObject *name = hr_scope_name(s, s->u->text, b);
+    PyObject *type = name ? PyDict_GetItemWithError(s->live, name) : NULL;
+    int made = type != NULL && hr_class_is_open(type) &&
+               (b->decorated || Py_TYPE(type) != &PyType_Type ||
+                PyDict_GetItemString(hr_compat_type_dict((PyTypeObject *)type),
+                                     "_fields") != NULL);
+    Py_XDECREF(name);
+    return name == NULL ? -1 : made ? hr_classdef_plan(s, b, b) : 0;
 }

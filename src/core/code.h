@@ -204,6 +204,7 @@ struct hr_plan {
     PyObject *classes;   /* owned: classes that change */
     PyObject *partial;   /* owned: list of (code, sentence) */
     PyObject *places;    /* owned: {id of owner: {key: index in j}} */
+    PyObject *hints;     /* owned: list of sentences to be logged, or NULL */
     size_t placed;       /* how many swaps are in it */
     int evaluating, gc_was_enabled, refused;
     int whole;        /* nobody else shall run: it is planned again */

@@ -159,6 +159,51 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
 }
 
 int
+hr_derive_hint(struct hr_derive *w, struct hr_scope *s, const char *text,
+               const struct hr_block *b)
+{
+    struct hr_plan *p = w->p;
+    if (w->new == NULL || !is_read(w, s, text, b) ||
+        hr_value_still_is(w->old, w->new)) {
+        return 0;
+    }
+    PyObject *name = hr_scope_name(s, text, b);
+    PyObject *sentence =
+        name ? PyUnicode_FromFormat(
+                   "%U, line %u: %U reads %U, which has changed; it is not "
+                   "run again, as that may have effects: change it, too, or "
+                   "restart, where it matters",
+                   s->u->filename, (unsigned)b->line, name, w->name)
+             : NULL;
+    if (p->hints == NULL) {
+        p->hints = PyList_New(0);
+    }
+    int status = sentence == NULL || p->hints == NULL
+                     ? -1
+                     : PySequence_Contains(p->hints, sentence);
+    if (status == 0) {
+        status = PyList_Append(p->hints, sentence);
+    }
+    Py_XDECREF(sentence);
+    Py_XDECREF(name);
+    return status < 0 ? -1 : 0;
+}
+
+/* The decorators of a definition, which did not run in this batch. */
+static int
+hint_at_decorators(struct hr_derive *w, struct hr_scope *s, const char *text,
+                   const struct hr_block *b)
+{
+    struct hr_block head = *b;
+    struct hr_source *old = s->u->source;
+    head.end = hr_scope_offset_of_line(text, b, b->def_line);
+    return b->decorated && memmem(old->text, old->size, text + head.start,
+                                  head.end - head.start) != NULL
+               ? hr_derive_hint(w, s, text, &head)
+               : 0;
+}
+
+int
 hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
                 const struct hr_block *b)
 {
@@ -181,6 +226,9 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
     }
     if (status < 0 || w->new == NULL || !is_read(w, s, text, b)) {
         return status;
+    }
+    if (b->kind == HR_BLOCK_DEF && hint_at_decorators(w, s, text, b) < 0) {
+        return -1;
     }
     if (b->kind == HR_BLOCK_DEF || (b->kind == HR_BLOCK_ASSIGN &&
                                     memmem(at, size, "lambda", 6) != NULL)) {

@@ -99,6 +99,10 @@ hr_finish_batch(struct hr_plan *p)
         PyErr_Clear();
     }
     hr_preview_finish(p);
+    for (Py_ssize_t i = 0; p->hints != NULL && i < PyList_GET_SIZE(p->hints);
+         i++) {
+        hr_log(p->st, HR_SAY_INFO, "%U", PyList_GET_ITEM(p->hints, i));
+    }
     hr_hook_migrate(p);
     (void)hr_hook_call(p, "__hot_reload_after__", 0);
     r->journal = p->j;

@@ -295,6 +295,7 @@ clear_plan(struct hr_plan *p)
     Py_XDECREF(p->moved);
     Py_XDECREF(p->partial);
     Py_XDECREF(p->places);
+    Py_XDECREF(p->hints);
 }
 
 int

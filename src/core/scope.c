@@ -516,7 +516,9 @@ plan_block(struct hr_scope *s, size_t i)
         }
     }
     if (old != NULL && old->raw_hash == new->raw_hash) {
-        return 0;
+        return new->kind == HR_BLOCK_CLASS && s->u->evaluates && s->depth == 0
+                   ? hr_classdef_follow(s, new)
+                   : 0;
     }
     if (old != NULL && old->hash == new->hash &&new->kind !=
                            HR_BLOCK_DEF &&new->kind != HR_BLOCK_CLASS) {

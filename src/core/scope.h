@@ -164,6 +164,9 @@ void hr_move_closures(struct hr_plan *p);
 /* `old` is NULL for a new one. */
 int hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
                      const struct hr_block *new);
+/* One that did not change: made again, where a decorator or metaclass has made
+ * it from members that compute from a name that changed. */
+int hr_classdef_follow(struct hr_scope *s, const struct hr_block *b);
 /* -1 with a RudeEdit when __slots__ would be others (NULL: none). */
 int hr_classdef_check_slots(struct hr_state *st, PyObject *type,
                             PyObject *slots);
@@ -220,6 +223,8 @@ struct hr_worlds {
 /* Both worlds of a scope, for that tree; clear them also after a failure. */
 int hr_worlds_make(struct hr_scope *s, PyObject *tree, struct hr_worlds *w);
 void hr_worlds_clear(struct hr_worlds *w);
+/* A copy of a dict of names, which statements may run in. */
+PyObject *hr_worlds_copy(PyObject *dict);
 /* What an expression gives in both (owned), or in both namespaces what
  * statements assign, whose names are added to `targets`.  1, or 0 when it is
  * not to be computed. */
@@ -254,6 +259,9 @@ int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
  * just planned it, is to hold `new` (NULL: it goes). */
 int hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
                   PyObject *old, PyObject *new);
+/* When a block reads the name: tell the user that it is not run again. */
+int hr_derive_hint(struct hr_derive *w, struct hr_scope *s, const char *text,
+                   const struct hr_block *b);
 /* Imports of a block: what they copy of the name. */
 int hr_copy_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
                    const struct hr_block *b);
@@ -270,6 +278,9 @@ int hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
 int hr_default_keep(struct hr_scope *s, PyObject *live,
                     const struct hr_block *old, const struct hr_block *new,
                     PyObject *function);
+/* Members of an unchanged class that compute from names of the module that
+ * have changed are marked as changed.  1 when there are any. */
+int hr_member_mark(struct hr_scope *s);
 /* The members of a class. */
 int hr_member_follow(struct hr_derive *w, struct hr_scope *outer,
                      const char *text, const struct hr_block *b);

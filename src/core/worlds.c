@@ -183,9 +183,8 @@ add_proxies(struct hr_plan *p, PyObject *ns, struct reads *r,
 
 /* -- Worlds --------------------------------------------------------------- */
 
-/* A copy that statements may run in. */
-static PyObject *
-copy_dict(PyObject *dict)
+PyObject *
+hr_worlds_copy(PyObject *dict)
 {
     PyObject *copy = PyDict_Copy(dict);
     PyObject *notes =
@@ -205,7 +204,7 @@ copy_dict(PyObject *dict)
 static PyObject *
 copy_planned(struct hr_plan *p, PyObject *owner, PyObject *dict)
 {
-    PyObject *copy = copy_dict(dict);
+    PyObject *copy = hr_worlds_copy(dict);
     PyObject *id = PyLong_FromVoidPtr(owner), *key, *index;
     int status = copy == NULL || id == NULL ? -1 : enter_places(p);
     PyObject *keys =
@@ -237,11 +236,11 @@ hr_worlds_make(struct hr_scope *s, PyObject *tree, struct hr_worlds *w)
     memset(w, 0, sizeof *w);
     w->was.cls = w->is.cls = s->depth > 0 ? s->classes[s->depth - 1] : NULL;
     w->was.lazy = w->is.lazy = s->u->future & CO_FUTURE_ANNOTATIONS;
-    w->was.globals = copy_dict(s->u->live);
+    w->was.globals = hr_worlds_copy(s->u->live);
     w->is.globals = copy_planned(p, s->u->dict, s->u->live);
     w->is.proxies = PyList_New(0);
     if (s->type != NULL) {
-        w->was.locals = copy_dict(s->live);
+        w->was.locals = hr_worlds_copy(s->live);
         w->is.locals = copy_planned(p, s->type, s->live);
     }
     int status = r.attributes == NULL || r.bases == NULL ||

@@ -4,6 +4,20 @@ import subprocess
 import sys
 import textwrap
 
+def run_program(tmp_path, program):
+    script = tmp_path / "program.py"
+    script.write_text(textwrap.dedent(program))
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    run = subprocess.run(
+        [sys.executable, str(script), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+
+
 PROGRAM = """
     import pathlib, sys, time
     import hot_reload
@@ -32,15 +46,45 @@ PROGRAM = """
 """
 
 
-def test_constants_that_hundreds_of_modules_copy(tmp_path):
-    script = tmp_path / "program.py"
-    script.write_text(textwrap.dedent(PROGRAM))
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    run = subprocess.run(
-        [sys.executable, str(script), str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
+HINTS = """
+    import logging, pathlib, sys
+    import hot_reload
+
+    folder = pathlib.Path(sys.argv[1])
+    sys.path.insert(0, str(folder))
+    (folder / "conf.py").write_text("N = 1\\n")
+    (folder / "m.py").write_text(
+        "import functools\\n"
+        "from dataclasses import dataclass\\n"
+        "from conf import N\\n"
+        "@functools.lru_cache(N)\\n"
+        "def f(): return N\\n"
+        "@dataclass\\n"
+        "class K:\\n"
+        "    x: int = N\\n"
+        "def g(): return N\\n"
     )
-    assert run.returncode == 0, run.stderr
+    hot_reload.configure(control=False)
+    hot_reload.start(str(folder), watch=False)
+    import m
+
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("hot_reload")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    (folder / "conf.py").write_text("N = 2\\n")
+    assert hot_reload.apply(str(folder / "conf.py")).ok
+    hints = [line for line in lines if "reads N" in line]
+    assert len(hints) == 2, lines
+    assert "line 4: f reads N" in hints[0] and "line 8: x reads N" in hints[1], hints
+"""
+
+
+def test_what_is_not_run_again_is_told(tmp_path):
+    run_program(tmp_path, HINTS)
+
+
+def test_constants_that_hundreds_of_modules_copy(tmp_path):
+    run_program(tmp_path, PROGRAM)

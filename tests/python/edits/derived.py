@@ -297,6 +297,33 @@ EDITS = [
         check="assert (o.A, o.f()) == (2, (2, 2))",
     ),
     Edit(
+        "derived_in_classes_made_from_their_members",
+        """
+        from dataclasses import dataclass
+        from enum import Enum
+        from typing import NamedTuple
+        N = 1
+        @dataclass
+        class K:
+            x: int = N
+            y: int = 7
+            def f(self, z=N): return z
+        class E(Enum):
+            A = N
+            B = N + 1
+            def f(self, z=N): return z
+        class T(NamedTuple):
+            x: int = N
+        """,
+        swap("N = 1\n", "N = 5\n"),
+        setup="o, a = m.K(), m.E.A; m.K.y = 8",
+        fresh=False,
+        check="""
+            assert (m.K().x, m.K.x, m.K.y, o.f(), m.T().x) == (5, 5, 8, 5, 5)
+            assert m.E.A is a and a.value == 5 and m.E(6) is m.E.B and a.f() == 5
+        """,
+    ),
+    Edit(
         "derived_member_bound_twice_ends",
         """
         LIMIT = 1
