@@ -1,84 +1,30 @@
 /* Functions alive that were made from code nested in a changed function:
  * closures, lambdas, methods of local classes.
  *
- * They are found by their code (nest.c).  Cells are matched by the names of
- * the variables.  A cell that a live closure lacks is made where its value is
- * known (the enclosing function assigns it once, and a constant); else the
- * edit is refused for that closure, which goes on with its old code.
+ * They are found by their code (nest.c), and get the new code with cells and
+ * defaults to go with it (fit.c).  Where those are not known, the edit is
+ * refused for that closure, which goes on with its old code.  Classes that
+ * are alive take the edit whole or not at all (local.c).
  */
-#include "code.h"
+#include "nest.h"
 
 #define MAX_LINEAGE 256 /* refused closures that are remembered */
+#define SLICE 4096      /* closures that are planned in one go */
 
-/* -- One live function ---------------------------------------------------- */
-
-/* The index of a name in a tuple of names, or -1. */
-static Py_ssize_t
-index_of(PyObject *names, PyObject *name)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        if (PyUnicode_Compare(PyTuple_GET_ITEM(names, i), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* The closure for the new code.  1 with *closure (owned), 0 when a value is
- * not known, -1 with an exception. */
-static int
-make_closure(struct hr_nest *n, PyFunctionObject *f, PyObject *constants,
-             PyObject **closure)
-{
-    PyObject *names = hr_compat_freevars((PyCodeObject *)n->new);
-    PyObject *had = hr_compat_freevars((PyCodeObject *)f->func_code);
-    int status = names == NULL || had == NULL ? -1 : 1;
-    *closure = status < 0 ? NULL : PyTuple_New(PyTuple_GET_SIZE(names));
-    if (*closure == NULL) {
-        status = -1;
-    }
-    for (Py_ssize_t i = 0; status == 1 && i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        Py_ssize_t k = index_of(had, name);
-        PyObject *cell = NULL, *constant = NULL;
-        if (k >= 0) {
-            cell = Py_NewRef(PyTuple_GET_ITEM(f->func_closure, k));
-        }
-        else if ((constant = PyDict_GetItemWithError(constants, name)) !=
-                 NULL) {
-            cell = PyCell_New(constant);
-        }
-        else if (PyErr_Occurred()) {
-            status = -1;
-        }
-        else {
-            status = 0;
-        }
-        if (status == 1 && cell == NULL) {
-            status = -1;
-        }
-        PyTuple_SET_ITEM(*closure, i, cell);
-    }
-    if (status != 1) {
-        Py_CLEAR(*closure);
-    }
-    else if (PyTuple_GET_SIZE(*closure) == 0) {
-        Py_CLEAR(*closure);
-    }
-    Py_XDECREF(names);
-    Py_XDECREF(had);
-    return status;
-}
+/* -- One live function -----------------------------------------------------
+ */
 
 /* Cells that hold the constant which the old parent assigned get the new
  * one's, unless the program has changed them. */
 static int
-plan_constants(struct hr_journal *j, struct hr_nest *n, PyFunctionObject *f,
-               PyObject *was, PyObject *is)
+plan_constants(struct hr_journal *j, struct hr_journal *batch,
+               PyFunctionObject *f, PyObject *was, PyObject *is)
 {
+    if (PyDict_GET_SIZE(was) == 0 || PyDict_GET_SIZE(is) == 0) {
+        return 0;
+    }
     PyObject *names = hr_compat_freevars((PyCodeObject *)f->func_code);
     int status = names == NULL ? -1 : 0;
-    (void)n;
     for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(names); i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
         PyObject *cell = PyTuple_GET_ITEM(f->func_closure, i);
@@ -87,7 +33,8 @@ plan_constants(struct hr_journal *j, struct hr_nest *n, PyFunctionObject *f,
         PyObject *content = hr_compat_cell_peek(cell);
         if (old == NULL || new == NULL || content == NULL ||
             Py_TYPE(old) != Py_TYPE(content) ||
-            hr_journal_has(j, HR_PLACE_CELL, cell)) {
+            hr_journal_has(j, HR_PLACE_CELL, cell) ||
+            hr_journal_has(batch, HR_PLACE_CELL, cell)) {
             continue;
         }
         int kept = PyObject_RichCompareBool(old, content, Py_EQ);
@@ -101,6 +48,24 @@ plan_constants(struct hr_journal *j, struct hr_nest *n, PyFunctionObject *f,
     }
     Py_XDECREF(names);
     return status;
+}
+
+/* The constants that the code around assigns to cells. */
+static int
+look_at_constants(struct hr_nest *nest)
+{
+    if (nest->cells_are == NULL) {
+        PyObject *old = nest->old_parent, *new = nest->new_parent;
+        if (!(((PyCodeObject *)old)->co_flags & CO_OPTIMIZED) &&
+            nest->old_outer != NULL && nest->new_outer != NULL) {
+            old = nest->old_outer; /* of a class's body */
+            new = nest->new_outer;
+        }
+        nest->cells_were = hr_code_constant_cells(old);
+        nest->cells_are =
+            nest->cells_were ? hr_code_constant_cells(new) : NULL;
+    }
+    return nest->cells_are == NULL ? -1 : 1;
 }
 
 /* A holder with the new code and what the live function has of its own. */
@@ -120,29 +85,57 @@ hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure)
     return holder;
 }
 
-static int
-refuse_closure(struct hr_plan *p, PyObject *f, PyObject *code)
+int
+hr_closure_plan(struct hr_scene *s, struct hr_journal *j, struct hr_nests *n,
+                struct hr_nest *nest)
 {
-    /* A later edit may suit it: remember what its code became. */
-    PyObject *pair = PyTuple_Pack(2, ((PyFunctionObject *)f)->func_code, code);
-    if (pair == NULL || PyList_Append(p->st->lineage, pair) < 0) {
-        Py_XDECREF(pair);
-        return -1;
+    PyObject *holder = NULL;
+    int status = hr_fit_set_scene(s, n, nest);
+    if (status == 0) {
+        status = hr_fit_make(s, n, nest, &holder);
     }
-    Py_DECREF(pair);
-    if (PyList_GET_SIZE(p->st->lineage) > MAX_LINEAGE &&
-        PyList_SetSlice(p->st->lineage, 0, 1, NULL) < 0) {
-        return -1;
+    if (status == 1 && hr_plan_function(s->p, j, s->self, holder) < 0) {
+        status = -1;
     }
-    PyObject *sentence = PyUnicode_FromFormat(
-        "HR201: a live closure %U (line %d) would need the value of a "
-        "variable that it never had; it goes on with its old code, make it "
-        "anew to have the new one",
-        ((PyFunctionObject *)f)->func_qualname,
-        ((PyCodeObject *)code)->co_firstlineno);
+    if (status == 1) {
+        status = look_at_constants(nest);
+    }
+    if (status == 1 && plan_constants(j, s->j, (PyFunctionObject *)s->f,
+                                      nest->cells_were, nest->cells_are) < 0) {
+        status = -1;
+    }
+    Py_XDECREF(holder);
+    return status;
+}
+
+/* -- What is refused ------------------------------------------------------ */
+
+int
+hr_closure_remember(struct hr_plan *p, const struct hr_nest *nest)
+{
+    PyObject *list = p->st->lineage;
+    for (Py_ssize_t i = PyList_GET_SIZE(list); i-- > 0;) {
+        PyObject *entry = PyList_GET_ITEM(list, i);
+        if (PyTuple_GET_ITEM(entry, 0) == nest->old &&
+            PyTuple_GET_ITEM(entry, 1) == nest->new) {
+            return 0;
+        }
+    }
+    PyObject *entry = PyTuple_Pack(3, nest->old, nest->new, nest->old_parent);
+    int status = entry == NULL ? -1 : PyList_Append(list, entry);
+    Py_XDECREF(entry);
+    if (status == 0 && PyList_GET_SIZE(list) > MAX_LINEAGE) {
+        status = PyList_SetSlice(list, 0, 1, NULL);
+    }
+    return status;
+}
+
+int
+hr_closure_refuse(struct hr_plan *p, PyObject *qualname, PyObject *code,
+                  PyObject *sentence)
+{
     PyObject *entry =
-        sentence ? Py_BuildValue("(sNOi)", "HR201", sentence,
-                                 ((PyFunctionObject *)f)->func_qualname,
+        sentence ? Py_BuildValue("(sOOi)", "HR201", sentence, qualname,
                                  ((PyCodeObject *)code)->co_firstlineno)
                  : NULL;
     int status = entry == NULL ? -1 : PyList_Append(p->partial, entry);
@@ -150,68 +143,173 @@ refuse_closure(struct hr_plan *p, PyObject *f, PyObject *code)
     return status;
 }
 
+static int
+refuse_closures(struct hr_plan *p, const struct hr_nest *nest, PyObject *f,
+                Py_ssize_t count)
+{
+    PyObject *code = nest->new != NULL ? nest->new : nest->old;
+    PyObject *name = ((PyFunctionObject *)f)->func_qualname;
+    const char *why =
+        nest->new == NULL
+            ? "is one of several of that name that nothing tells apart"
+            : "would need the value of a variable or default that it never "
+              "had";
+    PyObject *which =
+        count == 1 ? PyUnicode_FromString("a live closure")
+                   : PyUnicode_FromFormat("each of %zd live closures", count);
+    PyObject *sentence =
+        which ? PyUnicode_FromFormat(
+                    "HR201: %U %U (line %d) %s; it goes on with its old code, "
+                    "make it anew to have the new one",
+                    which, name, ((PyCodeObject *)code)->co_firstlineno, why)
+              : NULL;
+    int status = hr_closure_refuse(p, name, code, sentence);
+    if (status == 0 && nest->new != NULL) {
+        status = hr_closure_remember(p, nest);
+    }
+    Py_XDECREF(sentence);
+    Py_XDECREF(which);
+    return status;
+}
+
 /* -- All of a journal ----------------------------------------------------- */
 
 static int
-plan_nest(struct hr_plan *p, struct hr_journal *j, struct hr_nest *n)
+is_refused(struct hr_nests *n, PyObject *o)
 {
-    PyObject *was = hr_code_constant_cells(n->old_parent);
-    PyObject *is = hr_code_constant_cells(n->new_parent);
-    int status = was == NULL || is == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(n->found); i++) {
-        PyObject *o = PyList_GET_ITEM(n->found, i);
-        PyObject *closure = NULL, *holder;
-        if (hr_journal_has(j, HR_PLACE_FUNCTION, o)) {
-            continue;
-        }
-        PyObject *body = hr_plan_body(p, o);
-        int known = make_closure(n, (PyFunctionObject *)body, is, &closure);
-        if (known <= 0) {
-            status = known < 0 ? -1 : refuse_closure(p, o, n->new);
-            continue;
-        }
-        holder = hr_closure_holder(body, n->new, closure);
-        status = holder == NULL ? -1 : hr_plan_function(p, j, o, holder);
-        if (status == 0) {
-            status = plan_constants(j, n, (PyFunctionObject *)body, was, is);
-        }
-        Py_XDECREF(holder);
-        Py_XDECREF(closure);
+    if (n->refused == NULL) {
+        return 0;
     }
-    Py_XDECREF(was);
-    Py_XDECREF(is);
-    return status;
+    PyObject *id = PyLong_FromVoidPtr(o);
+    int is = id == NULL ? -1 : PySet_Contains(n->refused, id);
+    Py_XDECREF(id);
+    return is;
+}
+
+/* Thousands of holders are made, and the collector would look at them again
+ * and again: it is off, but for a moment, in which others run as well. */
+static int
+let_others_run(struct hr_plan *p, int *paused)
+{
+    int64_t last = p->slice_ns;
+    hr_made_end(p);
+    if (paused != NULL) {
+        hr_plan_let_others_run(p);
+        *paused |= last != 0 && last != p->slice_ns;
+    }
+    return hr_made_begin(p);
+}
+
+/* *paused: others have run meanwhile. */
+static int
+plan_nest(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n,
+          struct hr_nest *nest, int *paused)
+{
+    PyObject *refused = NULL; /* borrowed: the first */
+    Py_ssize_t count = 0;
+    int status = 0;
+    for (Py_ssize_t i = 0; status >= 0 && i < PyList_GET_SIZE(nest->found);
+         i++) {
+        PyObject *o = PyList_GET_ITEM(nest->found, i);
+        struct hr_scene s = {
+            .p = p, .j = j, .f = hr_plan_body(p, o), .self = o};
+        int skip = hr_journal_has(j, HR_PLACE_FUNCTION, o);
+        skip = skip ? skip : is_refused(n, o);
+        if (skip) {
+            status = skip < 0 ? -1 : status;
+            continue;
+        }
+        status = nest->new == NULL ? 0 : hr_closure_plan(&s, j, n, nest);
+        Py_XDECREF(s.cells);
+        if (status == 0) {
+            refused = refused ? refused : o;
+            count++;
+        }
+        if (i % SLICE == SLICE - 1 && status >= 0) {
+            status = let_others_run(p, paused);
+        }
+    }
+    return status < 0  ? -1
+           : count > 0 ? refuse_closures(p, nest, refused, count)
+                       : 0;
 }
 
 /* What the batch itself has just made with an old decorator is in a holder of
  * this journal: it takes the new code before it is in force. */
 static int
-renew_holders(struct hr_nests *n, struct hr_journal *j, size_t count)
+renew_holders(struct hr_plan *p, struct hr_nests *n, struct hr_journal *j,
+              size_t count)
 {
     int status = 0;
-    for (size_t i = 0; status == 0 && i < count; i++) {
-        PyObject *owner, *holder, *closure = NULL;
-        if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &holder)) {
+    for (size_t i = 0; status >= 0 && i < count; i++) {
+        PyObject *owner, *body, *holder = NULL;
+        if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &body)) {
             continue;
         }
-        PyFunctionObject *f = (PyFunctionObject *)holder;
-        for (size_t k = 0; status == 0 && k < n->count; k++) {
+        for (size_t k = 0; k < n->count; k++) {
             struct hr_nest *nest = &n->items[k];
-            if (f->func_code != nest->old) {
+            if (((PyFunctionObject *)body)->func_code != nest->old) {
                 continue;
             }
-            PyObject *is = hr_code_constant_cells(nest->new_parent);
-            int known = is == NULL ? -1 : make_closure(nest, f, is, &closure);
-            if (known == 1) {
-                Py_XSETREF(f->func_closure, Py_XNewRef(closure));
-                hr_function_set_code(holder, nest->new);
+            struct hr_scene s = {.p = p, .j = j, .f = body, .self = owner};
+            status = nest->new == NULL ? 0 : hr_fit_set_scene(&s, n, nest);
+            if (status == 0 && nest->new != NULL) {
+                status = hr_fit_make(&s, n, nest, &holder);
             }
-            status = known < 0 ? -1 : 0;
-            Py_CLEAR(closure);
-            Py_XDECREF(is);
+            if (status == 1) {
+                hr_function_exchange(body, holder);
+            }
+            else if (status == 0) {
+                status = refuse_closures(p, nest, owner, 1);
+            }
+            Py_XDECREF(s.cells);
+            Py_XDECREF(holder);
             break;
         }
     }
+    return status < 0 ? -1 : 0;
+}
+
+/* Each body that the journal exchanges, once: its last lines are another. */
+static int
+pair_all(struct hr_plan *p, struct hr_nests *n, struct hr_journal *j,
+         size_t count)
+{
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        PyObject *owner, *value, *first = NULL;
+        if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value)) {
+            continue;
+        }
+        PyObject *body = hr_plan_body(p, owner);
+        PyObject *code = ((PyFunctionObject *)body)->func_code;
+        if (!hr_nest_is_alive(code)) {
+            continue;
+        }
+        hr_journal_peek(j, HR_PLACE_FUNCTION, owner, NULL, &first);
+        if (first == value) {
+            status = hr_nest_pair(
+                n, code, ((PyFunctionObject *)value)->func_code, NULL, NULL);
+        }
+    }
+    return status;
+}
+
+static int
+find_and_plan(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n,
+              int *paused)
+{
+    int status = hr_nest_search(n);
+    if (status == 0) {
+        status = hr_local_follow(p, j, n);
+    }
+    if (status == 0) {
+        status = hr_made_begin(p);
+    }
+    for (size_t i = 0; status == 0 && i < n->count; i++) {
+        status = plan_nest(p, j, n, &n->items[i], paused);
+    }
+    hr_made_end(p);
     return status;
 }
 
@@ -219,25 +317,29 @@ int
 hr_closure_follow(struct hr_plan *p, struct hr_journal *j)
 {
     struct hr_nests n = {.st = p->st};
-    int status = 0;
     size_t count = hr_journal_count(j);
-    for (size_t i = 0; status == 0 && i < count; i++) {
-        PyObject *owner, *value;
-        if (hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value)) {
-            PyObject *body = hr_plan_body(p, owner);
-            PyObject *old = ((PyFunctionObject *)body)->func_code;
-            PyObject *new = ((PyFunctionObject *)value)->func_code;
-            status = hr_nest_pair(&n, old, new, old, new);
+    Py_ssize_t said = 0; /* refusals, before any closure was looked at */
+    int paused = 0;
+    int status = pair_all(p, &n, j, count);
+    if (status == 0 && n.count > 0) {
+        status = renew_holders(p, &n, j, count);
+        said = PyList_GET_SIZE(p->partial);
+    }
+    if (status == 0 && n.count > 0) {
+        status = find_and_plan(p, j, &n, &paused);
+    }
+    if (status == 0 && paused) {
+        /* Others may have made more of them: once again, in one go. */
+        for (size_t i = 0; status == 0 && i < n.count; i++) {
+            status =
+                PyList_SetSlice(n.items[i].found, 0, PY_SSIZE_T_MAX, NULL);
         }
-    }
-    if (status == 0 && n.count > 0) {
-        status = renew_holders(&n, j, count);
-    }
-    if (status == 0 && n.count > 0) {
-        status = hr_nest_search(&n);
-    }
-    for (size_t i = 0; status == 0 && i < n.count; i++) {
-        status = plan_nest(p, j, &n.items[i]);
+        if (status == 0) {
+            status = PyList_SetSlice(p->partial, said, PY_SSIZE_T_MAX, NULL);
+        }
+        if (status == 0) {
+            status = find_and_plan(p, j, &n, NULL);
+        }
     }
     hr_nest_clear(&n);
     return status;
@@ -281,7 +383,9 @@ pair_constants(struct hr_nests *n, PyObject *old, PyObject *new)
         if (!(((PyCodeObject *)x)->co_flags & CO_OPTIMIZED)) {
             return 0; /* a class's body */
         }
-        if (hr_nest_add(n, x, y, old, new) < 0) {
+        struct hr_nest nest = {
+            .old = x, .new = y, .old_parent = old, .new_parent = new};
+        if (hr_nest_add(n, nest) < 0) {
             return -1;
         }
     }
@@ -343,17 +447,15 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
              status == 1 && i < PyList_GET_SIZE(n.items[k].found); i++) {
             PyObject *o = PyList_GET_ITEM(n.items[k].found, i);
             PyObject *body = hr_plan_body(u->plan, o);
-            PyObject *closure = NULL;
-            int known = make_closure(&n.items[k], (PyFunctionObject *)body,
-                                     u->changed, &closure);
-            PyObject *holder =
-                known == 1 ? hr_closure_holder(body, n.items[k].new, closure)
-                           : NULL;
-            status = holder == NULL ? known
-                     : hr_plan_function(u->plan, u->plan->j, o, holder) < 0
-                         ? -1
-                         : 1;
-            Py_XDECREF(closure);
+            struct hr_scene s = {
+                .p = u->plan, .j = u->plan->j, .f = body, .self = o};
+            PyObject *holder = NULL;
+            status = hr_fit_make(&s, &n, &n.items[k], &holder);
+            if (status == 1 &&
+                hr_plan_function(u->plan, u->plan->j, o, holder) < 0) {
+                status = -1;
+            }
+            Py_XDECREF(s.cells);
             Py_XDECREF(holder);
         }
     }

@@ -514,6 +514,31 @@ get_cell_name(PyObject *code, int arg)
 #endif
 }
 
+int
+hr_code_stores_cell(PyObject *code, PyObject *name)
+{
+    int ops[] = {get_opcode("STORE_DEREF"), get_opcode("DELETE_DEREF")};
+    int extended = get_opcode("EXTENDED_ARG"), arg = 0, stores = 0;
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    const unsigned char *op =
+        bytes ? (const unsigned char *)PyBytes_AS_STRING(bytes) : NULL;
+    Py_ssize_t n = bytes ? PyBytes_GET_SIZE(bytes) : 0;
+    for (Py_ssize_t i = 0; stores == 0 && i + 1 < n; i += 2) {
+        arg = arg << 8 | op[i + 1];
+        if (op[i] == extended) {
+            continue;
+        }
+        if (op[i] == ops[0] || op[i] == ops[1]) {
+            PyObject *cell = get_cell_name(code, arg);
+            stores = cell == NULL ? -1 : PyUnicode_Compare(cell, name) == 0;
+            Py_XDECREF(cell);
+        }
+        arg = 0;
+    }
+    Py_XDECREF(bytes);
+    return bytes == NULL ? -1 : stores;
+}
+
 PyObject *
 hr_code_constant_cells(PyObject *code)
 {

@@ -309,6 +309,8 @@ enum {
     HR_USES_DELETES = 4,
 };
 int hr_code_uses(PyObject *code, PyObject *name);
+/* Does the code itself assign this variable, a cell? */
+int hr_code_stores_cell(PyObject *code, PyObject *name);
 /* {name: constant} of cells that the code assigns once, and a constant. */
 PyObject *hr_code_constant_cells(PyObject *code);
 
@@ -401,7 +403,7 @@ int hr_substitute_in_all(struct hr_plan *p, PyObject *made);
 int hr_substitute_leaked(struct hr_plan *p);
 void hr_substitute_clear(struct hr_plan *p);
 
-/* -- closure.c: functions alive that were made from nested code --------------
+/* -- closure.c, nest.c: functions alive that were made from nested code ------
  */
 
 /* A holder with other code, and all else of the function o. */
@@ -411,33 +413,9 @@ PyObject *hr_closure_holder(PyObject *o, PyObject *code, PyObject *closure);
  * when it has to be run. */
 int hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new);
 /* For every function whose body the journal exchanges: closures and methods
- * made from code nested in the old body get what is nested in the new one. */
+ * made from code nested in the old body get what is nested in the new one.
+ * Also before a journal is taken back. */
 int hr_closure_follow(struct hr_plan *p, struct hr_journal *j);
-
-/* -- nest.c: nested code, and what is alive of it ----------------------------
- */
-
-struct hr_nest {
-    PyObject *old, *new;               /* borrowed: nested code objects */
-    PyObject *old_parent, *new_parent; /* borrowed */
-    PyObject *found;                   /* owned: list of functions */
-};
-
-struct hr_nests {
-    struct hr_state *st;
-    struct hr_nest *items; /* owned */
-    size_t count, capacity;
-};
-
-int hr_nest_add(struct hr_nests *n, PyObject *old, PyObject *new,
-                PyObject *old_parent, PyObject *new_parent);
-/* Add all code nested in `old` that is nested in `new` as well, where
- * functions may be alive.  The tops are their parents. */
-int hr_nest_pair(struct hr_nests *n, PyObject *old, PyObject *new,
-                 PyObject *old_top, PyObject *new_top);
-/* Find the functions alive of each. */
-int hr_nest_search(struct hr_nests *n);
-void hr_nest_clear(struct hr_nests *n);
 /* Are there functions made from code nested in this code? */
 int hr_nest_is_alive(PyObject *code);
 

@@ -61,11 +61,15 @@ hr_frames_keep(struct hr_state *st, hr_revision *r)
 {
     PyObject *type, *value, *traceback, *f, *holder;
     PyErr_Fetch(&type, &value, &traceback);
+    PyObject *last = NULL; /* of thousands of closures, once */
     size_t n = r->journal != NULL ? hr_journal_count(r->journal) : 0;
     for (size_t i = 0; st->old_code != NULL && i < n; i++) {
         if (!hr_journal_get(r->journal, i, HR_PLACE_FUNCTION, &f, &holder) ||
-            Py_REFCNT(get_code(holder)) == 1 ||
-            !is_other(get_code(holder), f)) {
+            get_code(holder) == last || Py_REFCNT(get_code(holder)) == 1) {
+            continue;
+        }
+        last = get_code(holder);
+        if (!is_other(last, f)) {
             continue;
         }
         PyObject *entry =

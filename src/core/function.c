@@ -47,7 +47,7 @@ map_closure(PyFunctionObject *f, PyObject *from, PyObject *cell)
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *old = PyTuple_GET_ITEM(f->func_closure, i);
         PyObject *name = PyTuple_GET_ITEM(names, i);
-        int maps = cell != NULL && hr_compat_cell_peek(old) == from &&
+        int maps = hr_compat_cell_peek(old) == from &&
                    PyUnicode_CompareWithASCIIString(name, "__class__") == 0;
         PyTuple_SET_ITEM(closure, i, Py_NewRef(maps ? cell : old));
     }
@@ -80,7 +80,8 @@ hr_function_clone(PyObject *source, PyObject *from, PyObject *cell)
     Py_XSETREF(clone->func_typeparams, Py_XNewRef(f->func_typeparams));
 #endif
     if (f->func_closure != NULL) {
-        PyObject *closure = map_closure(f, from, cell);
+        PyObject *closure = cell == NULL ? Py_NewRef(f->func_closure)
+                                         : map_closure(f, from, cell);
         if (closure == NULL) {
             goto error;
         }

@@ -29,6 +29,11 @@ struct hr_swap {
 struct hr_journal {
     struct hr_swap *swaps;
     size_t count, capacity;
+    /* Places by their hash: 1 + the number of a swap, 0 for none.  Only an
+     * aid: made when it is asked for, brought up to date, dropped when swaps
+     * move. */
+    size_t *index; /* owned, or NULL */
+    size_t slots, indexed;
     int done;
     int gentle;           /* see hr_journal_set_gentle() */
     int notifying, freed; /* hooks run meanwhile, and may free it */
@@ -51,6 +56,17 @@ hr_journal_count(const struct hr_journal *j)
     return j->count;
 }
 
+/* Does the swap exchange the same code? */
+static int
+has_codes(const struct hr_swap *s, PyObject *owner, PyObject *value)
+{
+    return s->place == HR_PLACE_FUNCTION &&
+           HR_AS_FUNCTION(s->owner)->func_code ==
+               HR_AS_FUNCTION(owner)->func_code &&
+           HR_AS_FUNCTION(s->value)->func_code ==
+               HR_AS_FUNCTION(value)->func_code;
+}
+
 int
 hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
                PyObject *key, PyObject *value)
@@ -67,7 +83,10 @@ hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
         j->capacity = capacity;
     }
     if (place == HR_PLACE_FUNCTION) {
-        if (hr_function_prepare(owner, value) < 0) {
+        /* Events belong to code: of thousands of closures, once. */
+        int same =
+            j->count > 0 && has_codes(&j->swaps[j->count - 1], owner, value);
+        if (!same && hr_function_prepare(owner, value) < 0) {
             return -1;
         }
         hr_function_mark_holder(value);
@@ -95,20 +114,119 @@ is_same_key(PyObject *a, PyObject *b)
                       PyUnicode_Compare(a, b) == 0);
 }
 
+/* -- Looking up ----------------------------------------------------------- */
+
+#define LINEAR 32 /* as many swaps are looked through one by one */
+
+static void
+drop_index(struct hr_journal *j)
+{
+    PyMem_Free(j->index);
+    j->index = NULL;
+    j->slots = j->indexed = 0;
+}
+
+/* Of dicts and classes the key counts: they are the owners of many places. */
+static int
+is_keyed(enum hr_place place)
+{
+    return place == HR_PLACE_DICT || place == HR_PLACE_TYPE ||
+           place == HR_PLACE_NAME;
+}
+
+static size_t
+hash_place(enum hr_place place, PyObject *owner, PyObject *key)
+{
+    size_t hash = ((size_t)owner >> 4) * 31 + (size_t)place;
+    if (is_keyed(place) && PyUnicode_Check(key)) {
+        hash = hash * 1000003 + (size_t)PyObject_Hash(key);
+    }
+    return hash ^ hash >> 17;
+}
+
+/* 0 when there is no memory for it. */
+static int
+update_index(struct hr_journal *j)
+{
+    if (j->slots < j->count * 2) {
+        size_t slots = 128;
+        while (slots < j->count * 4) {
+            slots *= 2;
+        }
+        drop_index(j);
+        j->index = PyMem_Calloc(slots, sizeof *j->index);
+        if (j->index == NULL) {
+            return 0;
+        }
+        j->slots = slots;
+    }
+    for (; j->indexed < j->count; j->indexed++) {
+        struct hr_swap *s = &j->swaps[j->indexed];
+        size_t at = hash_place(s->place, s->owner, s->key) & (j->slots - 1);
+        while (j->index[at] != 0) {
+            at = (at + 1) & (j->slots - 1);
+        }
+        j->index[at] = j->indexed + 1;
+    }
+    return 1;
+}
+
+static int
+is_at(const struct hr_swap *s, enum hr_place place, PyObject *owner,
+      PyObject *key)
+{
+    return s->place == place && s->owner == owner &&
+           (key == NULL || is_same_key(key, s->key));
+}
+
+/* The first swap of a place; key NULL: of any key.  Those that are lost count
+ * when `lost`. */
+static struct hr_swap *
+find_swap(struct hr_journal *j, enum hr_place place, PyObject *owner,
+          PyObject *key, int lost)
+{
+    if (j == NULL) {
+        return NULL;
+    }
+    if (j->count <= LINEAR || (is_keyed(place) && key == NULL) ||
+        !update_index(j)) {
+        for (size_t i = 0; i < j->count; i++) {
+            struct hr_swap *s = &j->swaps[i];
+            if (is_at(s, place, owner, key) && (lost || !s->lost)) {
+                return s;
+            }
+        }
+        return NULL;
+    }
+    size_t at = hash_place(place, owner, key) & (j->slots - 1);
+    /* Those of equal hash stand in their order. */
+    for (; j->index[at] != 0; at = (at + 1) & (j->slots - 1)) {
+        struct hr_swap *s = &j->swaps[j->index[at] - 1];
+        if (is_at(s, place, owner, key) && (lost || !s->lost)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
 int
 hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
                 PyObject *key, PyObject **value)
 {
-    for (size_t i = 0; j != NULL && i < j->count; i++) {
-        struct hr_swap *s = &j->swaps[i];
-        if (s->place == place && s->owner == owner && !s->lost &&
-            (key == NULL || is_same_key(key, s->key))) {
-            *value = s->value;
-            return 1;
-        }
+    struct hr_swap *s = find_swap(j, place, owner, key, 0);
+    if (s != NULL) {
+        *value = s->value;
     }
-    return 0;
+    return s != NULL;
 }
+
+int
+hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner)
+{
+    return find_swap(j, place, owner, NULL, 1) != NULL;
+}
+
+/* -- All of them ---------------------------------------------------------- */
 
 /* Does a swap of one change what a swap of the other does? */
 int
@@ -164,6 +282,7 @@ hr_journal_reserve(struct hr_journal *j, size_t more)
     if (count <= j->capacity) {
         return 0;
     }
+    count += count / 2;
     struct hr_swap *swaps = PyMem_Realloc(j->swaps, count * sizeof *swaps);
     if (swaps == NULL) {
         PyErr_NoMemory();
@@ -174,7 +293,8 @@ hr_journal_reserve(struct hr_journal *j, size_t more)
     return 0;
 }
 
-/* Both are committed: `j` takes the swaps of `more`, which is left empty. */
+/* Both are committed, or neither is: `j` takes the swaps of `more`, which is
+ * left empty. */
 int
 hr_journal_append(struct hr_journal *j, struct hr_journal *more)
 {
@@ -187,6 +307,7 @@ hr_journal_append(struct hr_journal *j, struct hr_journal *more)
     memcpy(j->swaps + j->count, more->swaps, more->count * sizeof *j->swaps);
     j->count += more->count;
     more->count = 0;
+    drop_index(more);
     return 0;
 }
 
@@ -210,17 +331,6 @@ PyObject *
 hr_journal_key(struct hr_journal *j, size_t i)
 {
     return j->swaps[i].key;
-}
-
-int
-hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner)
-{
-    for (size_t i = 0; j != NULL && i < j->count; i++) {
-        if (j->swaps[i].place == place && j->swaps[i].owner == owner) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 int
@@ -530,6 +640,7 @@ hr_journal_free(struct hr_state *st, struct hr_journal *j)
         Py_XDECREF(s.key);
         Py_DECREF(s.owner);
     }
+    PyMem_Free(j->index);
     PyMem_Free(j->swaps);
     PyMem_Free(j);
 }

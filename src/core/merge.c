@@ -8,6 +8,7 @@
  *
  * For plan.c and classdef.c, when all has run.
  */
+#include "nest.h"
 #include "scope.h"
 
 /* Was this function made by the block, as a definition or a lambda? */
@@ -116,6 +117,56 @@ call_instead(struct hr_scope *s, PyObject *old, PyObject *value)
     return status;
 }
 
+/* The code of the functions among the items that the block made (NULL: that
+ * have just been made), and their places in it. */
+static PyObject *
+list_code(struct hr_scope *s, PyObject *o, const struct hr_block *b, int *at)
+{
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list != NULL && i < PySequence_Fast_GET_SIZE(o);
+         i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(o, i);
+        if (b != NULL ? is_made_by(s, item, b) : is_new(s, item)) {
+            at[PyList_GET_SIZE(list)] = (int)i;
+            if (PyList_Append(list, ((PyFunctionObject *)item)->func_code) <
+                0) {
+                Py_CLEAR(list);
+            }
+        }
+    }
+    return list;
+}
+
+/* Items are paired as nested code is: one may have been inserted. */
+static int
+merge_items(struct hr_scope *s, PyObject *old, PyObject *new,
+            const struct hr_block *b)
+{
+    size_t n = (size_t)PySequence_Fast_GET_SIZE(old);
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(new);
+    int *partner = PyMem_Calloc(2 * n + count + 1, sizeof *partner);
+    if (partner == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int *old_at = partner + n, *new_at = old_at + n;
+    PyObject *was = list_code(s, old, b, old_at);
+    PyObject *is = was ? list_code(s, new, NULL, new_at) : NULL;
+    int status =
+        is == NULL ? -1 : hr_match_code(NULL, NULL, was, NULL, is, partner);
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(was); i++) {
+        if (partner[i] >= 0) {
+            status = merge_function(
+                s, PySequence_Fast_GET_ITEM(old, old_at[i]),
+                &PySequence_Fast_ITEMS(new)[new_at[partner[i]]]);
+        }
+    }
+    Py_XDECREF(was);
+    Py_XDECREF(is);
+    PyMem_Free(partner);
+    return status;
+}
+
 /* Lambdas and functions inside a list, tuple or dict of the same shape. */
 static int
 merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
@@ -143,15 +194,7 @@ merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
         return status;
     }
     if (PyList_CheckExact(old) || PyTuple_CheckExact(old)) {
-        PyObject **was = PySequence_Fast_ITEMS(old);
-        PyObject **now = PySequence_Fast_ITEMS(new);
-        Py_ssize_t n = PySequence_Fast_GET_SIZE(new);
-        for (Py_ssize_t i = 0;
-             status == 0 && i < n && i < PySequence_Fast_GET_SIZE(old); i++) {
-            if (is_made_by(s, was[i], b) && is_new(s, now[i])) {
-                status = merge_function(s, was[i], &now[i]);
-            }
-        }
+        status = merge_items(s, old, new, b);
     }
     return status;
 }

@@ -175,8 +175,8 @@ hr_retire_body(struct hr_state *st, PyObject *holder)
     /* Trampolines: their globals are ours and stay. */
     if (Py_REFCNT(holder) == 1 && st != NULL && st->retired != NULL &&
         HR_AS_FUNCTION(holder)->func_globals != st->trampolines &&
-        !is_at_rest(HR_AS_FUNCTION(holder), NULL) &&
-        !is_retired(st, HR_AS_FUNCTION(holder))) {
+        !is_retired(st, HR_AS_FUNCTION(holder)) &&
+        !is_at_rest(HR_AS_FUNCTION(holder), NULL)) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         if (PyList_Append(st->retired, holder) < 0) {

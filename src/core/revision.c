@@ -188,11 +188,29 @@ hr_revision_clear(struct hr_state *st, PyObject *caches)
     }
 }
 
+/* Closures made since the commit run its code, and are in no journal. */
+static int
+follow_closures(struct hr_state *st, hr_revision *r)
+{
+    struct hr_plan p = {
+        .st = st, .revision = (PyObject *)r, .partial = PyList_New(0)};
+    p.whole = 1; /* nobody else shall run */
+    int status = p.partial == NULL ? -1 : hr_closure_follow(&p, r->journal);
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(p.partial);
+         i++) {
+        hr_log(st, HR_SAY_WARNING, "%U",
+               PyTuple_GET_ITEM(PyList_GET_ITEM(p.partial, i), 1));
+    }
+    Py_XDECREF(p.partial);
+    return status;
+}
+
 static int
 undo_one(struct hr_state *st, hr_revision *r)
 {
     if (r->journal != NULL) {
-        if (hr_layer_swap_sources(st, r->journal) < 0) {
+        if (follow_closures(st, r) < 0 ||
+            hr_layer_swap_sources(st, r->journal) < 0) {
             return -1;
         }
         hr_journal_notify(r->journal);
