@@ -182,6 +182,163 @@ hr_nest_clear(struct hr_nests *n)
     Py_XDECREF(n->refused);
 }
 
+/* -- What only journals hold ---------------------------------------------- */
+
+/* A function that a save took out of a class or module, and that nobody but
+ * the revisions holds.  It is not followed: when these are taken back, it has
+ * the code of then.  Else each save would keep it for as many again. */
+struct detached {
+    PyObject *o;      /* borrowed */
+    Py_ssize_t known; /* references of journals, and what only these hold */
+};
+
+struct detached_list {
+    struct detached *items; /* owned */
+    size_t count, capacity;
+};
+
+static int
+compare_detached(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t)((const struct detached *)a)->o;
+    uintptr_t y = (uintptr_t)((const struct detached *)b)->o;
+    return (x > y) - (x < y);
+}
+
+static int
+add_detached(struct detached_list *d, PyObject *o)
+{
+    if (d->count == d->capacity) {
+        size_t capacity = d->capacity ? d->capacity * 2 : 32;
+        struct detached *items =
+            PyMem_Realloc(d->items, capacity * sizeof *items);
+        if (items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        d->items = items;
+        d->capacity = capacity;
+    }
+    d->items[d->count++] = (struct detached){o, 1};
+    return 0;
+}
+
+/* In order, each once. */
+static void
+sort_detached(struct detached_list *d)
+{
+    size_t k = 0;
+    if (d->count == 0) {
+        return;
+    }
+    qsort(d->items, d->count, sizeof *d->items, compare_detached);
+    for (size_t i = 1; i < d->count; i++) {
+        if (d->items[i].o == d->items[k].o) {
+            d->items[k].known += d->items[i].known;
+        }
+        else {
+            d->items[++k] = d->items[i];
+        }
+    }
+    d->count = k + 1;
+}
+
+static struct detached *
+find_detached(const struct detached_list *d, PyObject *o)
+{
+    struct detached key = {o, 0};
+    return d->count == 0 ? NULL
+                         : bsearch(&key, d->items, d->count, sizeof *d->items,
+                                   compare_detached);
+}
+
+/* The functions in a property, a static or a class method. */
+static int
+add_wrapped(struct detached_list *d, PyObject *o)
+{
+    static const char *const one[] = {"__func__"};
+    int is_property = Py_TYPE(o) == &PyProperty_Type, status = 0;
+    const char *const *parts = is_property ? hr_transfer_property_parts : one;
+    for (int i = 0; status == 0 && i < (is_property ? 3 : 1); i++) {
+        PyObject *part = PyObject_GetAttrString(o, parts[i]);
+        if (part == NULL) {
+            return -1;
+        }
+        if (PyFunction_Check(part)) {
+            status = add_detached(d, part);
+        }
+        Py_DECREF(part); /* the wrapper holds it */
+    }
+    return status;
+}
+
+/* The values that the revisions keep, but for holders. */
+static int
+list_detached(struct hr_state *st, struct detached_list *d)
+{
+    PyObject *owner, *key, *value;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->revisions); i++) {
+        hr_revision *r = (hr_revision *)PyList_GET_ITEM(st->revisions, i);
+        size_t n = r->journal != NULL ? hr_journal_count(r->journal) : 0;
+        for (size_t k = 0; k < n; k++) {
+            enum hr_place place =
+                hr_journal_place(r->journal, k, &owner, &key, &value);
+            if (place != HR_PLACE_FUNCTION && value != NULL &&
+                (PyFunction_Check(value) ||
+                 Py_TYPE(value) == &PyProperty_Type ||
+                 Py_TYPE(value) == &PyStaticMethod_Type ||
+                 Py_TYPE(value) == &PyClassMethod_Type) &&
+                add_detached(d, value) < 0) {
+                return -1;
+            }
+        }
+    }
+    sort_detached(d);
+    for (size_t i = 0, n = d->count; i < n; i++) {
+        PyObject *o = d->items[i].o;
+        if (!PyFunction_Check(o) && Py_REFCNT(o) == d->items[i].known &&
+            add_wrapped(d, o) < 0) {
+            return -1;
+        }
+    }
+    sort_detached(d);
+    /* Later saves may have changed them. */
+    for (Py_ssize_t i = 0; d->count > 0 && i < PyList_GET_SIZE(st->revisions);
+         i++) {
+        hr_revision *r = (hr_revision *)PyList_GET_ITEM(st->revisions, i);
+        size_t n = r->journal != NULL ? hr_journal_count(r->journal) : 0;
+        for (size_t k = 0; k < n; k++) {
+            if (hr_journal_get(r->journal, k, HR_PLACE_FUNCTION, &owner,
+                               &value)) {
+                struct detached *its = find_detached(d, owner);
+                if (its != NULL) {
+                    its->known++;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+drop_detached(struct hr_nests *n)
+{
+    struct detached_list d = {0};
+    int status = list_detached(n->st, &d);
+    for (size_t i = 0; status == 0 && d.count > 0 && i < n->count; i++) {
+        PyObject *found = n->items[i].found;
+        for (Py_ssize_t k = PyList_GET_SIZE(found); status == 0 && k-- > 0;) {
+            PyObject *o = PyList_GET_ITEM(found, k);
+            struct detached *its = find_detached(&d, o);
+            if (its != NULL && Py_REFCNT(o) == its->known + 1) {
+                status = PyList_SetSlice(found, k, k + 1, NULL);
+            }
+        }
+    }
+    PyMem_Free(d.items);
+    return status;
+}
+
 /* -- Searching the heap --------------------------------------------------- */
 
 static int
@@ -225,8 +382,8 @@ visit_object(PyObject *o, void *arg)
     return 1;
 }
 
-int
-hr_nest_search(struct hr_nests *n)
+static int
+search_heap(struct hr_nests *n)
 {
     struct heap_walk w = {.n = n, .capacity = 1024};
     int status = 0;
@@ -250,8 +407,8 @@ hr_nest_search(struct hr_nests *n)
     return status;
 }
 #else
-int
-hr_nest_search(struct hr_nests *n)
+static int
+search_heap(struct hr_nests *n)
 {
     PyObject *gc = PyImport_ImportModule("gc");
     PyObject *find = gc ? PyObject_GetAttrString(gc, "get_referrers") : NULL;
@@ -274,3 +431,10 @@ hr_nest_search(struct hr_nests *n)
     return status;
 }
 #endif
+
+int
+hr_nest_search(struct hr_nests *n)
+{
+    int status = search_heap(n);
+    return status == 0 ? drop_detached(n) : status;
+}

@@ -166,3 +166,28 @@ def test_many_refused_closures_are_one_refusal():
         assert [g() for g in made] == [-i for i in range(5000)]
         """
     )
+
+
+def test_what_saves_take_out_is_not_followed_for_ever():
+    run(
+        """
+        import gc
+        HEAD = "def mk(n):\\n    class K:\\n"
+        A = HEAD + "        def f(self): return n\\n    return K\\n"
+        B = HEAD + "        @property\\n        def f(self): return n\\n    return K\\n"
+        write(A)
+        hot_reload.start(folder, watch=False)
+        import m
+        held = [m.mk(i)() for i in range(10)]
+        def count(saves):
+            for n in range(saves):
+                save((A, B)[(n + 1) % 2])
+            gc.collect()
+            return len(gc.get_objects())
+        count(80)
+        before = count(40)
+        assert count(80) < before + 1000
+        hot_reload.undo()
+        assert [o.f for o in held] == list(range(10))
+        """
+    )
