@@ -206,6 +206,7 @@ struct hr_plan {
     PyObject *places;    /* owned: {id of owner: {key: index in j}} */
     PyObject *hints;     /* owned: list of sentences to be logged, or NULL */
     size_t placed;       /* how many swaps are in it */
+    PyObject *hook;      /* owned, or NULL: which one has failed */
     int evaluating, gc_was_enabled, refused;
     int whole;        /* nobody else shall run: it is planned again */
     int hooked;       /* the hooks have agreed to it already */

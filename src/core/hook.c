@@ -7,62 +7,130 @@
  */
 #include "code.h"
 
+/* A hook: in a module, or in a class, where it is a class or static method. */
+struct hook {
+    PyObject *type; /* borrowed: the class, or NULL */
+    PyObject *dict; /* borrowed: where its name is looked up */
+    PyObject *name; /* owned */
+};
+
+/* Call a hook by what its name holds. */
 static int
-call_hook(PyObject *dict, const char *name, PyObject *argument)
+call_value(struct hook *h, PyObject *value, PyObject *revision)
 {
-    PyObject *hook = PyDict_GetItemString(dict, name);
-    if (hook == NULL) {
-        return 0;
+    PyObject *callable = Py_NewRef(value), *result = NULL;
+    int is_bound = h->type != NULL && Py_TYPE(value) == &PyClassMethod_Type;
+    if (is_bound || Py_TYPE(value) == &PyStaticMethod_Type) {
+        Py_SETREF(callable, PyObject_GetAttrString(value, "__func__"));
     }
-    PyObject *callable = Py_NewRef(hook);
-    if (Py_TYPE(hook) == &PyStaticMethod_Type ||
-        Py_TYPE(hook) == &PyClassMethod_Type) {
-        Py_SETREF(callable, PyObject_GetAttrString(hook, "__func__"));
+    if (callable != NULL) {
+        result = is_bound
+                     ? PyObject_CallFunctionObjArgs(callable, h->type,
+                                                    revision, NULL)
+                     : PyObject_CallFunctionObjArgs(callable, revision, NULL);
     }
-    PyObject *result =
-        callable ? PyObject_CallFunctionObjArgs(callable, argument, NULL)
-                 : NULL;
     Py_XDECREF(callable);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
 
-/* A class's hook is called with the revision, bound to the class when it is a
- * class method. */
+/* What the name will hold after the commit, as something to call.  1 with
+ * *value (owned; NULL: nothing) when the save changes the hook. */
 static int
-call_class_hook(PyObject *type, const char *name, PyObject *revision)
+find_changed(struct hr_plan *p, struct hook *h, PyObject *live,
+             PyObject **value)
 {
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
-    if (PyDict_GetItemString(dict, name) == NULL) {
-        return 0;
+    PyObject *planned = live, *inner = NULL, *body = NULL;
+    int changed = 0;
+    *value = NULL;
+    hr_journal_peek(p->j, h->type ? HR_PLACE_TYPE : HR_PLACE_DICT,
+                    h->type ? h->type : h->dict, h->name, &planned);
+    if (planned != live) {
+        *value = Py_XNewRef(planned);
+        return 1;
     }
-    PyObject *result = PyObject_CallMethod(type, name, "O", revision);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
+    /* A definition's function may be the same, with another body. */
+    inner = hr_owner_get_inner(live);
+    if (inner != NULL &&
+        hr_journal_peek(p->j, HR_PLACE_FUNCTION, inner, NULL, &body)) {
+        *value = inner == live ? Py_NewRef(body)
+                               : PyObject_CallFunctionObjArgs(
+                                     (PyObject *)Py_TYPE(live), body, NULL);
+        changed = *value != NULL;
+    }
+    Py_XDECREF(inner);
+    return changed;
 }
 
-/* 0, or -1 with the exception of a hook when `stops`; else they are logged. */
+/* A hook that fails refuses the save; but not the one that changes the hook,
+ * or nobody could mend it: then it is the new one that counts. */
+static int
+ask_again(struct hr_plan *p, struct hook *h, PyObject *live, PyObject *where)
+{
+    PyObject *type, *error, *traceback, *value = NULL;
+    PyErr_Fetch(&type, &error, &traceback);
+    int changed = find_changed(p, h, live, &value), status = -1;
+    PyErr_Clear();
+    PyErr_Restore(type, error, traceback);
+    if (changed && hr_evaluate_forgive(p) == 0) {
+        hr_log(p->st, HR_SAY_WARNING,
+               "%U of %S failed, but this save changes it", h->name, where);
+        status = value != NULL ? call_value(h, value, p->revision) : 0;
+    }
+    Py_XDECREF(value);
+    return status;
+}
+
+static int
+call_hook(struct hr_plan *p, struct hook *h, PyObject *where, int stops)
+{
+    PyObject *live = PyDict_GetItemWithError(h->dict, h->name);
+    if (live == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_INCREF(live);
+    int status;
+    if (h->type != NULL) {
+        PyObject *result =
+            PyObject_CallMethodObjArgs(h->type, h->name, p->revision, NULL);
+        status = result == NULL ? -1 : 0;
+        Py_XDECREF(result);
+    }
+    else {
+        status = call_value(h, live, p->revision);
+    }
+    if (status < 0 && !stops) {
+        hr_log_exception(p->st, "%U of %S failed", h->name, where);
+        status = 0;
+    }
+    else if (status < 0 && (status = ask_again(p, h, live, where)) < 0) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        Py_XSETREF(p->hook, PyUnicode_FromFormat("%U of %S", h->name, where));
+        PyErr_Clear();
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_DECREF(live);
+    return status;
+}
+
 int
 hr_hook_call(struct hr_plan *p, const char *name, int stops)
 {
-    for (size_t i = 0; i < p->unit_count; i++) {
-        if (call_hook(p->units[i].dict, name, p->revision) < 0) {
-            if (stops) {
-                return -1;
-            }
-            hr_log_exception(p->st, "%s of %U failed", name, p->units[i].name);
-        }
+    struct hook h = {.name = PyUnicode_InternFromString(name)};
+    int status = h.name == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < p->unit_count; i++) {
+        h.dict = p->units[i].dict;
+        status = call_hook(p, &h, p->units[i].name, stops);
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(p->classes); i++) {
-        PyObject *type = PyList_GET_ITEM(p->classes, i);
-        if (call_class_hook(type, name, p->revision) < 0) {
-            if (stops) {
-                return -1;
-            }
-            hr_log_exception(p->st, "%s of %R failed", name, type);
-        }
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(p->classes);
+         i++) {
+        h.type = PyList_GET_ITEM(p->classes, i);
+        h.dict = hr_compat_type_dict((PyTypeObject *)h.type);
+        status = call_hook(p, &h, h.type, stops);
     }
-    return 0;
+    Py_XDECREF(h.name);
+    return status;
 }
 
 /* Does the commit change what the instances of a class are? */

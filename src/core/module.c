@@ -156,7 +156,8 @@ PyDoc_STRVAR(
 static PyObject *
 core_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    if (hr_schedule_stop(hr_state_of(module)) < 0) {
+    if (hr_plan_forbids(hr_state_of(module), "stop") < 0 ||
+        hr_schedule_stop(hr_state_of(module)) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -296,6 +296,7 @@ clear_plan(struct hr_plan *p)
     Py_XDECREF(p->partial);
     Py_XDECREF(p->places);
     Py_XDECREF(p->hints);
+    Py_XDECREF(p->hook);
 }
 
 int

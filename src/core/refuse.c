@@ -62,6 +62,41 @@ hr_refuse_batch(struct hr_plan *p, struct hr_unit *u, const char *code,
     return -1;
 }
 
+/* The current exception with its traceback, in which the lines are those of
+ * the new texts: the old ones may be shown (show.c). */
+static PyObject *
+describe(struct hr_plan *p)
+{
+    PyObject *type, *value, *traceback;
+    PyObject *shown = PyList_New(0);
+    PyErr_Fetch(&type, &value, &traceback);
+    for (size_t i = 0; shown != NULL && i < p->file_count; i++) {
+        struct hr_file *f = &p->files[i];
+        PyObject *old = f->path ? hr_show_get(f->path) : NULL;
+        PyObject *text =
+            old && f->text
+                ? PyUnicode_DecodeUTF8(f->text, (Py_ssize_t)f->size, "replace")
+                : NULL;
+        PyObject *pair = text ? PyTuple_Pack(2, f->path, old) : NULL;
+        if (pair != NULL && PyList_Append(shown, pair) == 0) {
+            hr_show_text(f->path, text);
+        }
+        PyErr_Clear();
+        Py_XDECREF(pair);
+        Py_XDECREF(text);
+        Py_XDECREF(old);
+    }
+    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    PyObject *described = hr_revision_describe_exception();
+    for (Py_ssize_t i = 0; shown != NULL && i < PyList_GET_SIZE(shown); i++) {
+        PyObject *pair = PyList_GET_ITEM(shown, i);
+        hr_show_again(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+    }
+    Py_XDECREF(shown);
+    return described;
+}
+
 /* The current exception is the reason. */
 void
 hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
@@ -105,7 +140,8 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
         code != NULL
             ? Py_XNewRef(text)
             : PyUnicode_FromFormat(
-                  "%s: %U; nothing was changed, correct it and save",
+                  "%V%s%s: %S; nothing was changed, correct it and save",
+                  p->hook, "", p->hook ? " failed: " : "",
                   ((PyTypeObject *)type)->tp_name, text ? text : Py_None);
     if (sentence != NULL) {
         (void)add_refusal(p, u ? u->name : NULL, NULL, line,
@@ -125,11 +161,12 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
     Py_XDECREF(sentence);
     Py_XDECREF(text);
     PyErr_Restore(type, value, traceback);
-    PyObject *described = ours ? NULL : hr_revision_describe_exception();
+    PyObject *described = ours ? NULL : describe(p);
     if (described != NULL) {
-        Py_XSETREF(r->error, PyUnicode_FromFormat("%s: %S: %U",
-                                                  number ? number : "HR110",
-                                                  get_file(p, u), described));
+        Py_XSETREF(r->error, PyUnicode_FromFormat(
+                                 "%s: %S: %V%s%U", number ? number : "HR110",
+                                 get_file(p, u), p->hook, "",
+                                 p->hook ? " failed: " : "", described));
         Py_DECREF(described);
     }
     PyErr_Clear();

@@ -365,3 +365,52 @@ def test_on_revision_hears_of_everything(project):
     del listening[:]
     with pytest.raises(TypeError):
         project.engine.on_revision(1)
+
+
+BROKEN = """
+class K:
+    X = 1
+    @classmethod
+    def __hot_reload_before__(cls, revision):
+        if M: return
+        raise ValueError("of K")
+
+def __hot_reload_before__(revision):
+    raise ValueError("of m")
+
+M = False
+"""
+
+
+@pytest.mark.parametrize("how", ["mended", "removed"])
+def test_a_broken_hook_can_be_mended(project, how):
+    m = project.load(m=BROKEN)
+    revision = project.save(m=BROKEN.replace("X = 1", "X = 2"))
+    assert not revision.ok
+    assert "__hot_reload_before__ of m failed: " in revision.error
+    assert "ValueError: of m" in revision.error
+    refused = revision.edits[-1]
+    assert refused.code == "HR110"
+    assert refused.sentence.startswith("__hot_reload_before__ of m failed: ValueError")
+    text = BROKEN.replace("X = 1", "X = 2")
+    hook = 'def __hot_reload_before__(revision):\n    raise ValueError("of m")\n'
+    assert hook in text
+    new = hook.replace("raise ValueError", "print") if how == "mended" else ""
+    revision = project.save(m=text.replace(hook, new))
+    assert not revision.ok and "of <class 'm.K'> failed" in revision.error
+    text = text.replace(hook, new).replace('raise ValueError("of K")', "pass")
+    assert project.save(m=text).ok, "the new one of K counts"
+    assert m.K.X == 2 and "but this save changes it" in project.text()
+
+
+def test_a_hook_that_is_broken_again_refuses(project):
+    m = project.load(m=BROKEN)
+    revision = project.save(m=BROKEN.replace("X = 1", "X = 2").replace("of m", "again"))
+    assert not revision.ok and "again" in revision.error and m.K.X == 1
+
+
+def test_stop_in_a_changed_statement_is_refused(project):
+    m = project.load(m="X = 1\n")
+    revision = project.save(m="X = 2\nimport hot_reload\nhot_reload.stop()\n")
+    assert not revision.ok and "stop: a save is just being planned" in revision.error
+    assert m.X == 1 and project.save(m="X = 3\n").ok and m.X == 3

@@ -1,6 +1,7 @@
 """Revisions of followed sources: their record, undo, and edits under replacements."""
 
 import inspect
+import linecache
 import traceback
 
 import pytest
@@ -713,3 +714,12 @@ def line_of(function):
 
 def shown(function):
     return raised(function).line
+
+
+def test_lines_of_a_refusal_after_undo(project):
+    project.load(m="import sys\nX = 1\n")
+    assert project.save(m="import sys\nX = 2\n").ok
+    project.engine.undo()
+    revision = project.save(m="import sys\nY = undefined_thing\nX = 2\n")
+    assert "Y = undefined_thing" in revision.error
+    assert linecache.getline(str(project.path("m")), 2) == "X = 1\n"
