@@ -194,6 +194,13 @@ void hr_layout_set_meta(PyObject *type, PyObject *meta);
 /* o.__class__ = type, likewise; none of the program's code runs. */
 int hr_layout_set_class(PyObject *o, PyObject *type);
 
+/* -- enum.c: enumerations keep their members ------------------------------ */
+
+/* For replace(): the donor or, for an enumeration, a copy of it that has the
+ * members of `type`, which must be the same.  A new reference. */
+PyObject *hr_enum_stand_in(struct hr_state *st, PyObject *type,
+                           PyObject *donor, long layer);
+
 /* -- transfer.c: values that move from one class to another --------------- */
 
 struct hr_transfer {

@@ -169,3 +169,82 @@ hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor)
                       : hr_class_plan(p->st, p->j, type, donor, type,
                                       HR_LAYER_SOURCES);
 }
+
+/* -- replace() ------------------------------------------------------------ */
+
+/* The same names for the same values, in the same order? */
+static int
+has_same_members(PyObject *a, PyObject *b)
+{
+    PyObject *key, *member, *other_key, *other;
+    Py_ssize_t i = 0, k = 0;
+    int same = PyDict_GET_SIZE(a) == PyDict_GET_SIZE(b);
+    while (same == 1 && PyDict_Next(a, &i, &key, &member) &&
+           PyDict_Next(b, &k, &other_key, &other)) {
+        PyObject *x = PyObject_GetAttrString(member, "_value_");
+        PyObject *y = x ? PyObject_GetAttrString(other, "_value_") : NULL;
+        same = y == NULL ? -1
+               : PyUnicode_Compare(key, other_key) != 0
+                   ? 0
+                   : PyObject_RichCompareBool(x, y, Py_EQ);
+        Py_XDECREF(x);
+        Py_XDECREF(y);
+    }
+    return same;
+}
+
+/* Names of a class, as the other has them. */
+static int
+take_names(PyObject *donor, PyObject *from, PyObject *names)
+{
+    PyObject *has = hr_compat_type_dict((PyTypeObject *)donor);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        PyObject *value = PyDict_GetItemWithError(from, name);
+        if (value == NULL && PyDict_GetItemWithError(has, name) == NULL) {
+            continue;
+        }
+        if (PyErr_Occurred() || hr_class_set(donor, name, value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+hr_enum_stand_in(struct hr_state *st, PyObject *type, PyObject *donor,
+                 long layer)
+{
+    if (!hr_enum_is(type) || !hr_enum_is(donor)) {
+        return Py_NewRef(donor);
+    }
+    PyObject *live = hr_layer_dict(st, layer, HR_PLACE_TYPE, type);
+    PyObject *map = live ? PyDict_GetItemString(live, "_member_map_") : NULL;
+    PyObject *names = map ? PyDict_Keys(map) : NULL, *copy = NULL;
+    PyObject *tables =
+        Py_BuildValue("[ssss]", "_member_map_", "_member_names_",
+                      "_value2member_map_", "_unhashable_values_");
+    int same = -1;
+    if (names != NULL && tables != NULL) {
+        same = has_same_members(
+            map,
+            PyDict_GetItemString(hr_compat_type_dict((PyTypeObject *)donor),
+                                 "_member_map_"));
+    }
+    if (same == 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "replace: the members of the enumeration %R exist, and "
+                     "%R has others; give it the same names and values, or "
+                     "edit the source",
+                     type, donor);
+    }
+    copy = same == 1 ? hr_class_clone(st, donor) : NULL;
+    if (copy != NULL && (take_names(copy, live, names) < 0 ||
+                         take_names(copy, live, tables) < 0)) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(tables);
+    Py_XDECREF(names);
+    Py_XDECREF(live);
+    return copy;
+}

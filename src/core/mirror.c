@@ -11,7 +11,7 @@
  *
  * Both are planned, and committed with the save.  For layer.c.
  */
-#include "core.h"
+#include "scope.h"
 
 static const char *const wrapper_parts[] = {"__func__", "fget", "fset", "fdel",
                                             NULL};
@@ -157,6 +157,18 @@ is_own_name(hr_patch *p, enum hr_place place, PyObject *owner, PyObject *key)
            PyUnicode_Check(key) && PyUnicode_Compare(key, p->name) == 0;
 }
 
+/* Members of an enumeration and their tables are never replaced. */
+static int
+is_of_members(hr_patch *p, PyObject *key, PyObject *value)
+{
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)p->after);
+    PyObject *other = key ? PyDict_GetItemWithError(dict, key) : NULL;
+    return key != NULL && hr_enum_is(p->before) &&
+           ((value != NULL && !PyFunction_Check(value) &&
+             !is_wrapper(value)) ||
+            (other != NULL && !PyFunction_Check(other) && !is_wrapper(other)));
+}
+
 int
 hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j, hr_patch *p,
                      struct hr_journal *cover)
@@ -172,8 +184,10 @@ hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j, hr_patch *p,
             continue;
         }
         if (is_class && owner == p->before) {
-            status =
-                hr_class_plan_part(cover, owner, p->after, p->original, key);
+            status = is_of_members(p, key, value)
+                         ? 0
+                         : hr_class_plan_part(cover, owner, p->after,
+                                              p->original, key);
         }
         else if (place != HR_PLACE_BASES) {
             held = get_content(place, owner, key);

@@ -61,9 +61,14 @@ plan_class(struct hr_request *r, struct hr_journal *j)
     if (r->original == NULL) {
         r->original = hr_class_clone(r->st, r->before);
     }
-    return r->original == NULL ? -1
-                               : hr_class_plan(r->st, j, r->before, r->after,
+    PyObject *donor =
+        r->original ? hr_enum_stand_in(r->st, r->before, r->after, r->layer)
+                    : NULL;
+    int status = donor == NULL ? -1
+                               : hr_class_plan(r->st, j, r->before, donor,
                                                r->original, r->layer);
+    Py_XDECREF(donor);
+    return status;
 }
 
 static int

@@ -1,6 +1,7 @@
 """What can take the place of what, and what holds a thing that is rebound."""
 
 import asyncio
+import enum
 import functools
 import inspect
 import json
@@ -91,6 +92,45 @@ def test_owners_that_do_not_hold_it(clean, m):
     m.K.a = m.K.b = None
     with pytest.raises(ValueError, match="held as"):
         clean.replace(m.K, None, 1)
+
+
+# -- enumerations ----------------------------------------------------------------
+
+
+def test_enumerations_keep_their_members(clean, module):
+    m = module(
+        "colours",
+        """
+        import enum
+        class C(enum.Enum):
+            R = 1
+            G = 2
+            def a(self): return "a"
+        red = C.R
+        """,
+    )
+
+    class C(enum.Enum):
+        R = 1
+        G = 2
+
+        def b(self):
+            return "b", self.name
+
+    clean.replace(m, m.C, C)
+    assert m.C.R is m.red and isinstance(m.C.R, m.C) and m.C.G in m.C
+    assert m.red.b() == ("b", "R") and not hasattr(m.red, "a")
+    assert m.C(2) is m.C.G and list(m.C) == [m.C.R, m.C.G]
+    assert C.R is not m.red and type(C.R) is C
+    clean.restore_all()
+    assert m.C.R is m.red and m.red.a() == "a" and m.C(1) is m.red
+
+    class Other(enum.Enum):
+        R = 10
+
+    with pytest.raises(TypeError, match="the same names and values"):
+        clean.replace(m, m.C, Other)
+    assert m.C.R is m.red and m.red.value == 1 and clean.patches() == []
 
 
 # -- kinds of functions ----------------------------------------------------------

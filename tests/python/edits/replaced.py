@@ -245,4 +245,39 @@ EDITS = [
         check=STILL + "    assert (o.f(), o.x) == (1, 1)",
         quiet=True,
     ),
+    Edit(
+        "replaced_enum",
+        """
+        import enum
+        class C(enum.Enum):
+            R = 1
+            def a(self): return "a"
+        """,
+        """
+        import enum
+        class C(enum.Enum):
+            R = 2
+            G = 3
+            def a(self): return "aa"
+            def c(self): return "c"
+        """,
+        setup="""
+            import enum, hot_reload
+            class New(enum.Enum):
+                R = m.C.R.value
+                if hasattr(m.C, "G"):
+                    G = 3
+                def b(self): return "b"
+            red = m.C.R
+            hot_reload.replace(m, m.C, New)
+        """,
+        check="""
+            assert m.C.R is red and (red.value, m.C.G.value) == (2, 3)
+            assert red.b() == m.C.G.b() == "b"
+            assert not hasattr(red, "a") and not hasattr(red, "c")
+            hot_reload.restore_all()
+            assert (red.a(), m.C(3).c(), m.C.R is red) == ("aa", "c", True)
+            assert not hasattr(red, "b") and list(m.C) == [red, m.C.G]
+        """,
+    ),
 ]
