@@ -194,6 +194,7 @@ struct hr_plan {
     struct hr_pair *pairs; /* owned: see substitute.c */
     uint32_t *pair_table;  /* owned */
     size_t pair_count, pair_slots;
+    PyObject *dispatches;       /* owned: list, see dispatch.c; or NULL */
     struct hr_preview *preview; /* owned, or NULL: see preview.c */
     PyObject *donors;    /* owned, or NULL: list of (class, donor, dict) */
     PyObject *caches;    /* owned: list, see hr_revision_clear() */

@@ -237,7 +237,9 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
     }
     live = Py_XNewRef(PyDict_GetItemWithError(s->live, name));
     if (old != NULL && old->kind == HR_BLOCK_DEF) {
-        int same = has_same_decorators(s, old, new);
+        int same = has_same_decorators(s, old, new) &&
+                   (old->head_hash == new->head_hash ||
+                    !hr_dispatch_reads_annotations(s->u->text, new));
         if (same) {
             target = hr_unwrap_find(s, live, old, path);
         }
@@ -257,8 +259,14 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
             target =
                 hr_unwrap_behind(s, live, s->old_text, old, (int)old->line);
         }
+        if (!same && hr_dispatch_drop(s, old) < 0) {
+            goto done;
+        }
     }
-    status = hr_scope_run(s, new);
+    status = hr_dispatch_note(s, new);
+    if (status == 0) {
+        status = hr_scope_run(s, new);
+    }
     if (status == 0 && target != NULL && target != live) {
         status = change_wrapped(s, name, live, target, new);
     }

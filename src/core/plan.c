@@ -224,7 +224,8 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
         }
     }
     *at = NULL;
-    if (hr_evaluate_end(p) < 0 || hr_move_plan(p) < 0) {
+    if (hr_evaluate_end(p) < 0 || hr_dispatch_plan(p) < 0 ||
+        hr_move_plan(p) < 0) {
         return -1;
     }
     for (size_t i = 0; i < p->unit_count; i++) {
@@ -267,6 +268,7 @@ hr_plan_forbids(struct hr_state *st, const char *call)
 static void
 clear_plan(struct hr_plan *p)
 {
+    hr_dispatch_abandon(p);
     for (size_t i = 0; i < p->unit_count; i++) {
         hr_unit_clear(&p->units[i]);
     }

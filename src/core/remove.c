@@ -137,7 +137,8 @@ hr_remove_blocks(struct hr_scope *s)
         if (b->kind == HR_BLOCK_OTHER && bind_undeleted(s, b) < 0) {
             return -1;
         }
-        if (remove_names(s, b) < 0 ||
+        if ((b->kind == HR_BLOCK_DEF && hr_dispatch_drop(s, b) < 0) ||
+            remove_names(s, b) < 0 ||
             hr_plan_add_edit(s->u, "removed", s->prefix, s->old_text, b) < 0) {
             return -1;
         }

@@ -115,6 +115,20 @@ int hr_wrapper_follow_property(struct hr_scope *s, PyObject *name,
                                PyObject *property, PyFunctionObject *old,
                                PyFunctionObject *new);
 
+/* -- dispatch.c: what registers with singledispatch ----------------------- */
+
+/* Is it the annotations of the definition that tell what it is for? */
+int hr_dispatch_reads_annotations(const char *text, const struct hr_block *b);
+/* Before a definition of the new text runs. */
+int hr_dispatch_note(struct hr_scope *s, const struct hr_block *new);
+/* What a definition of the old text has registered goes, where the new text
+ * does not register it again. */
+int hr_dispatch_drop(struct hr_scope *s, const struct hr_block *old);
+/* When all has run: the differences go to the journal. */
+int hr_dispatch_plan(struct hr_plan *p);
+/* Nothing of it shall be; keeps the current exception. */
+void hr_dispatch_abandon(struct hr_plan *p);
+
 /* -- unwrap.c: the live function of a definition -------------------------- */
 
 /* Behind `value` (or NULL), which the definition's name holds, or elsewhere.

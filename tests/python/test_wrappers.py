@@ -63,3 +63,36 @@ def test_undo_of_a_function_that_moved(project):
     assert m.HELD[0]() == 1 and m.g is m.HELD[0] and m.g.__module__ == "a"
     project.save(a="from b import g\nx = 1\n")
     assert m.HELD[0]() == 2
+
+
+DISPATCH = """
+from functools import singledispatch
+@singledispatch
+def f(x): return "base"
+@f.register
+def one(x: int): return "int"
+"""
+
+
+def test_undo_of_registered_types(project):
+    m = project.load(m=DISPATCH)
+    f = m.f
+    project.save(m=DISPATCH.replace("x: int", "x: float"))
+    assert (f(1), f(1.0)) == ("base", "int")
+    project.engine.undo()
+    assert (f(1), f(1.0)) == ("int", "base")
+    project.save(m=DISPATCH.partition("@f.register")[0])
+    assert f(1) == "base" and not hasattr(m, "one")
+    project.engine.undo()
+    assert f(1) == "int" == m.one(1)
+
+
+def test_a_refused_save_registers_nothing(project):
+    m = project.load(m=DISPATCH)
+    more = "@f.register\ndef two(x: str): return 'str'\n"
+    text = DISPATCH.replace("x: int", "x: float") + more
+    revision = project.save(m=text + "S = f('')\n1 / 0\n")
+    assert not revision.ok
+    assert (m.f(1), m.f(1.0), m.f("")) == ("int", "base", "base")
+    assert project.save(m=text).ok
+    assert (m.f(1), m.f(1.0), m.f("")) == ("base", "int", "str")
