@@ -257,9 +257,8 @@ has_init_subclass(PyObject *type)
     return 0;
 }
 
-/* Has it a metaclass that may make something of every member? */
-static int
-consumes_members(PyObject *type)
+int
+hr_classdef_consumes_members(PyObject *type)
 {
     PyTypeObject *meta = Py_TYPE(type);
     return meta != &PyType_Type && strcmp(meta->tp_name, "ABCMeta") != 0 &&
@@ -271,7 +270,7 @@ is_made_from_members(struct hr_scope *s, const struct hr_block *b)
 {
     PyObject *type = s->type;
     return b->decorated || has_attribute(s->live, "_fields") ||
-           consumes_members(type) || hr_enum_is(type) ||
+           hr_classdef_consumes_members(type) || hr_enum_is(type) ||
            has_init_subclass(type);
 }
 
@@ -282,7 +281,7 @@ matters(struct hr_scope *s, const char *text, const struct hr_block *b)
     if (b->kind == HR_BLOCK_STRING) {
         return 0;
     }
-    return b->kind != HR_BLOCK_DEF || consumes_members(s->type) ||
+    return b->kind != HR_BLOCK_DEF || hr_classdef_consumes_members(s->type) ||
            has_attribute(s->live, "_is_protocol") ||
            (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
 }
@@ -296,7 +295,8 @@ change_matters(struct hr_scope *s, const struct hr_block *old,
         return 0;
     }
     return new->kind != HR_BLOCK_DEF ||
-           (consumes_members(s->type) && old->head_hash != new->head_hash &&
+           (hr_classdef_consumes_members(s->type) &&
+            old->head_hash != new->head_hash &&
             (old->decorated || new->decorated));
 }
 
@@ -328,9 +328,11 @@ has_changed_statements(struct hr_scope *s)
     return 0;
 }
 
+/* `again`: run it as a whole in any case. */
 static int
 plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
-                const struct hr_block *old, const struct hr_block *new)
+                const struct hr_block *old, const struct hr_block *new,
+                int again)
 {
     const struct hr_members *members = hr_text_members(outer->u, old, new);
     struct hr_scope s = {.u = outer->u, .type = type};
@@ -361,7 +363,7 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         0) {
         goto done;
     }
-    if (old->hash == new->hash) {
+    if (!again && old->hash == new->hash) {
         status = !new->body_inline &&is_made_from_members(&s, new)
                      ? hr_member_mark(&s)
                      : 0;
@@ -369,8 +371,9 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
             goto done;
         }
     }
-    int whole = old->head_hash != new->head_hash || new->body_inline ||
-                old->body_inline || has_attribute(s.live, "__type_params__") ||
+    int whole = again || old->head_hash != new->head_hash ||
+                new->body_inline || old->body_inline ||
+                has_attribute(s.live, "__type_params__") ||
                 (has_changed_statements(&s) && is_made_from_members(&s, new));
     status =
         whole ? hr_remake_class(outer, &s, name, old, new) : plan_members(&s);
@@ -385,6 +388,13 @@ done:
     Py_DECREF(s.live);
     Py_DECREF(plain);
     return status;
+}
+
+int
+hr_classdef_again(struct hr_scope *outer, PyObject *type, PyObject *name,
+                  const struct hr_block *old, const struct hr_block *new)
+{
+    return plan_live_class(outer, type, name, old, new, 1);
 }
 
 /* 1 when a method of the class lies in the block, 0 when one lies elsewhere,
@@ -462,7 +472,7 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
         hr_class_is_open(live) &&
         PyUnicode_Compare(((PyHeapTypeObject *)live)->ht_qualname, expected) ==
             0) {
-        status = plan_live_class(s, live, name, old, new);
+        status = plan_live_class(s, live, name, old, new, 0);
         if (status == 0 && PyDict_GetItemWithError(s->before, name) == live) {
             /* An earlier class of that name may have run. */
             status = hr_scope_set_name(s, name, live);

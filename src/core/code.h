@@ -257,6 +257,8 @@ void hr_unit_clear(struct hr_unit *u);
 struct hr_unit *hr_unit_find(struct hr_plan *p, PyObject *module);
 /* Evaluate what changed. */
 int hr_unit_plan(struct hr_unit *u);
+/* Statements of it are to be run that did not change. */
+int hr_unit_evaluate(struct hr_unit *u);
 /* Names whose value is another now: into the journal. */
 int hr_unit_plan_values(struct hr_unit *u);
 
@@ -528,6 +530,15 @@ int hr_word_hash(PyObject *word, uint64_t *hash);
 
 /* All that follows from the values that the units of the plan have changed. */
 int hr_derive(struct hr_plan *p);
+
+/* -- heir.c, model.c: what has to do with a class that was made again --------
+ */
+
+/* Make again what inherits from it and is made from its members. */
+int hr_heir_plan(struct hr_plan *p, struct hr_unit **at);
+/* After the commit: models of pydantic that have a field of a class that
+ * changed. */
+int hr_model_rebuild(struct hr_plan *p);
 
 /* -- abstract.c --------------------------------------------------------------
  */

@@ -103,6 +103,9 @@ hr_finish_batch(struct hr_plan *p)
          i++) {
         hr_log(p->st, HR_SAY_INFO, "%U", PyList_GET_ITEM(p->hints, i));
     }
+    if (hr_model_rebuild(p) < 0) {
+        hr_log_exception(p->st, "models could not be rebuilt");
+    }
     hr_hook_migrate(p);
     (void)hr_hook_call(p, "__hot_reload_after__", 0);
     r->journal = p->j;

@@ -223,6 +223,9 @@ make_plan(struct hr_plan *p, struct hr_change *changes, size_t count,
             hr_plan_let_others_run(p);
         }
     }
+    if (hr_heir_plan(p, at) < 0) {
+        return -1;
+    }
     *at = NULL;
     if (hr_evaluate_end(p) < 0 || hr_dispatch_plan(p) < 0 ||
         hr_move_plan(p) < 0) {

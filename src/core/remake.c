@@ -517,6 +517,20 @@ take_content(struct hr_plan *p, PyObject *type, PyObject *donor)
                      : hr_class_plan(p->st, p->j, type, donor, type,
                                      HR_LAYER_SOURCES);
     }
+    return status;
+}
+
+int
+hr_remake_take(struct hr_plan *p, PyObject *type, PyObject *donor)
+{
+    /* It may have been made from donors, and be a base of another: so its
+     * own bases are there again when it has lent its content. */
+    PyObject *bases = Py_NewRef(((PyTypeObject *)donor)->tp_bases);
+    int status = take_content(p, type, donor);
+    if (status == 0 && ((PyTypeObject *)donor)->tp_bases != bases) {
+        status = hr_layout_set_bases(donor, bases);
+    }
+    Py_DECREF(bases);
     if (status == 0) {
         status = hr_substitute_add(p, donor, type);
     }
@@ -539,16 +553,16 @@ keep_donor(struct hr_scope *s, PyObject *type, PyObject *donor)
 }
 
 int
-hr_remake_merge_all(struct hr_scope *s)
+hr_remake_merge_all(struct hr_scope *s, Py_ssize_t from)
 {
     struct hr_plan *p = s->u->plan;
     Py_ssize_t n = p->donors != NULL ? PyList_GET_SIZE(p->donors) : 0;
     int status = 0;
-    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
+    for (Py_ssize_t i = from; status == 0 && i < n; i++) {
         PyObject *item = PyList_GET_ITEM(p->donors, i);
         if (PyTuple_GET_ITEM(item, 2) == s->u->dict) {
-            status = take_content(p, PyTuple_GET_ITEM(item, 0),
-                                  PyTuple_GET_ITEM(item, 1));
+            status = hr_remake_take(p, PyTuple_GET_ITEM(item, 0),
+                                    PyTuple_GET_ITEM(item, 1));
         }
     }
     return status;
@@ -581,7 +595,7 @@ hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
 {
     return merge(outer, NULL, type, donor, old, 0) < 0
                ? -1
-               : take_content(outer->u->plan, type, donor);
+               : hr_remake_take(outer->u->plan, type, donor);
 }
 
 int
@@ -607,7 +621,7 @@ hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
         status = keep_donor(outer, type, donor);
     }
     else if (status == 0) {
-        status = take_content(outer->u->plan, type, donor);
+        status = hr_remake_take(outer->u->plan, type, donor);
         if (status == 0) {
             status = PyDict_SetItem(outer->ns, name, type);
         }

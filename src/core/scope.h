@@ -181,6 +181,11 @@ int hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
 /* One that did not change: made again, where a decorator or metaclass has made
  * it from members that compute from a name that changed. */
 int hr_classdef_follow(struct hr_scope *s, const struct hr_block *b);
+/* Run the statement of a class as a whole once more. */
+int hr_classdef_again(struct hr_scope *outer, PyObject *type, PyObject *name,
+                      const struct hr_block *old, const struct hr_block *new);
+/* Has it a metaclass that may make something of every member? */
+int hr_classdef_consumes_members(PyObject *type);
 /* -1 with a RudeEdit when __slots__ would be others (NULL: none). */
 int hr_classdef_check_slots(struct hr_state *st, PyObject *type,
                             PyObject *slots);
@@ -195,8 +200,18 @@ int hr_remake_class(struct hr_scope *outer, struct hr_scope *s, PyObject *name,
  * of `donor`, made by what takes its place. */
 int hr_remake_merge(struct hr_scope *outer, PyObject *type, PyObject *donor,
                     const struct hr_block *old);
-/* The module's classes that were made again: its statements have run. */
-int hr_remake_merge_all(struct hr_scope *s);
+/* The module's classes that were made again, those before `from` left out:
+ * its statements have run. */
+int hr_remake_merge_all(struct hr_scope *s, Py_ssize_t from);
+
+/* `type` takes the content of `donor`. */
+int hr_remake_take(struct hr_plan *p, PyObject *type, PyObject *donor);
+
+/* -- heir.c: what inherits from a class that was made again ---------------
+ */
+
+/* Is it made from its members, and those of its bases? */
+int hr_heir_is_made(PyObject *type);
 
 /* -- same.c: changed statements that mean the same ---------------------------
  */

@@ -231,7 +231,7 @@ hr_unit_plan(struct hr_unit *u)
         status = hr_scope_plan(&s);
     }
     if (status == 0) {
-        status = hr_remake_merge_all(&s);
+        status = hr_remake_merge_all(&s, 0);
     }
     /* What names hold now, merged with what they held. */
     PyObject *names = status == 0 ? PyDict_Keys(u->shadow) : NULL;
@@ -258,6 +258,19 @@ hr_unit_plan(struct hr_unit *u)
     Py_XDECREF(names);
     hr_scope_clear(&s);
     return status;
+}
+
+int
+hr_unit_evaluate(struct hr_unit *u)
+{
+    if (u->live == NULL && look_beneath(u) < 0) {
+        return -1;
+    }
+    if (u->shadow == NULL) {
+        u->evaluates = 1;
+        return hr_evaluate_shadow(u);
+    }
+    return u->evaluates ? 0 : hr_evaluate_widen(u);
 }
 
 int
