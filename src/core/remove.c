@@ -1,7 +1,8 @@
 /* Blocks that are gone from the text, and names that nothing binds any more.
  *
  * A name goes with its last binding; where an earlier one is left, that comes
- * to light again and is run.  A `del` that is gone gives back what it deleted.
+ * to light again and is run.  A `del` that is gone gives back what it deleted;
+ * one that stays takes away helpers, which are bound again for who needs them.
  *
  * For scope.c, in the scope's namespace: nothing is live yet.
  */
@@ -152,4 +153,67 @@ hr_remove_unbound(struct hr_scope *s, const struct hr_block *old)
     return old->kind == HR_BLOCK_DEF || old->kind == HR_BLOCK_CLASS
                ? 0
                : remove_names(s, old);
+}
+
+/* -- Names that are deleted ----------------------------------------------- */
+
+/* Is there a `del` of the name? */
+static int
+is_deleted(struct hr_scope *s, PyObject *name)
+{
+    for (size_t i = 0; i < s->new->count; i++) {
+        const struct hr_block *b = &s->new->items[i];
+        const char *at = s->u->text + b->start, *end = s->u->text + b->end;
+        while (at < end && (*at == ' ' || *at == '\t')) {
+            at++;
+        }
+        if (b->kind == HR_BLOCK_OTHER && end - at > 4 &&
+            strncmp(at, "del", 3) == 0 &&
+            hr_pure_may_read(at, (size_t)(end - at), name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int
+revive_name(struct hr_scope *s, PyObject *name, uint32_t line)
+{
+    int bound = 0;
+    if (!is_deleted(s, name)) {
+        return 0;
+    }
+    /* The last one before the line that is about to run. */
+    for (size_t i = s->new->count; bound == 0 && i-- > 0;) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->line < line && !hr_scope_is_main(s, b)) {
+            bound = hr_scope_binds(s, s->u->text, b, name);
+            if (bound == 1 && hr_scope_run(s, b) < 0) {
+                return -1;
+            }
+        }
+    }
+    return bound < 0 ? -1 : 0;
+}
+
+int
+hr_remove_revive(struct hr_scope *s, PyObject *code, uint32_t line)
+{
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    PyObject *globals = s->u->evaluates ? s->u->shadow : s->u->dict;
+    PyObject *builtins = PyEval_GetBuiltins();
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (PyDict_GetItemWithError(s->ns, name) != NULL ||
+            PyDict_GetItemWithError(globals, name) != NULL ||
+            PyDict_GetItemWithError(builtins, name) != NULL) {
+            continue;
+        }
+        int uses = hr_code_uses(code, name);
+        if (uses < 0 || (uses & (HR_USES_VALUE | HR_USES_DELETES) &&
+                         revive_name(s, name, line) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
 }

@@ -38,6 +38,34 @@ has_name(const char *text_a, const struct hr_block *a, const char *text_b,
            memcmp(text_a + a->name, text_b + b->name, a->name_len) == 0;
 }
 
+/* The name as the text has it: in a class it may be mangled.  New reference.
+ */
+static PyObject *
+get_written(struct hr_scope *s, PyObject *name)
+{
+    PyObject *cls = s->depth > 0 ? s->classes[s->depth - 1] : NULL;
+    Py_ssize_t skip = 0, n = cls ? PyUnicode_GET_LENGTH(cls) : 0;
+    while (skip < n && PyUnicode_ReadChar(cls, skip) == '_') {
+        skip++;
+    }
+    if (skip == n) {
+        return Py_NewRef(name);
+    }
+    PyObject *bare = PyUnicode_Substring(cls, skip, n);
+    PyObject *head = bare ? PyUnicode_FromFormat("_%U__", bare) : NULL;
+    PyObject *written = NULL;
+    if (head != NULL) {
+        Py_ssize_t at = PyUnicode_GET_LENGTH(head) - 2;
+        Py_ssize_t is = PyUnicode_Tailmatch(name, head, 0, PY_SSIZE_T_MAX, -1);
+        written = is < 0 ? NULL
+                  : is   ? PyUnicode_Substring(name, at, PY_SSIZE_T_MAX)
+                         : Py_NewRef(name);
+    }
+    Py_XDECREF(head);
+    Py_XDECREF(bare);
+    return written;
+}
+
 /* -- What can run again --------------------------------------------------- */
 
 /* Can the block be computed again, as the names are now?  -1 with an
@@ -130,15 +158,16 @@ hr_rerun_begin(struct hr_scope *s)
 /* May all that stands between the i-th block and the next that binds the name
  * afresh run again? */
 static int
-can_rebuild(struct hr_scope *s, size_t i, PyObject *name)
+can_rebuild(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
 {
     for (size_t k = i; k < s->new->count; k++) {
         const struct hr_block *b = &s->new->items[k];
         if ((k != i && hr_scope_is_changed(s, k)) ||
-            (b->name_len > 0 ? hr_scope_is_named(s, s->u->text, b, name) == 0
-                             : !is_builder_kind(b) ||
-                                   !hr_pure_reads(s->u->text + b->start,
-                                                  b->end - b->start, name))) {
+            (b->name_len > 0
+                 ? hr_scope_is_named(s, s->u->text, b, name) == 0
+                 : !is_builder_kind(b) ||
+                       !hr_pure_may_read(s->u->text + b->start,
+                                         b->end - b->start, written))) {
             continue;
         }
         PyObject *code = hr_scope_compile(s, s->u->text, b);
@@ -174,7 +203,9 @@ is_base(struct hr_scope *s, size_t i)
         Py_XDECREF(code);
     }
     if (status == 1) {
-        status = can_rebuild(s, i, name);
+        PyObject *written = get_written(s, name);
+        status = written == NULL ? -1 : can_rebuild(s, i, name, written);
+        Py_XDECREF(written);
     }
     Py_XDECREF(name);
     return status;
@@ -248,9 +279,76 @@ is_about_inside(const char *text, const struct hr_block *b, PyObject *name)
     return 0;
 }
 
+/* What a name holds after an assignment of the old text, in a namespace of its
+ * own, where that can be computed.  NULL without an exception where not. */
+static PyObject *
+compute_old(struct hr_scope *s, const struct hr_block *b, PyObject *name)
+{
+    struct hr_world then = {.globals = s->u->dict, .lazy = 1};
+    PyObject *tree = b->kind == HR_BLOCK_ASSIGN
+                         ? hr_syntax_parse(s->u, s->old_text + b->start,
+                                           b->end - b->start, "")
+                         : NULL;
+    PyObject *code = NULL, *ns = NULL, *done = NULL, *value = NULL;
+    if (s->type != NULL) {
+        then.locals = s->before;
+        then.cls = s->classes[s->depth - 1];
+    }
+    if (tree != NULL && hr_pure_are_statements(&then, tree, 0, NULL)) {
+        code = hr_scope_compile(s, s->old_text, b);
+        ns = code ? PyDict_Copy(s->before) : NULL;
+        done = ns ? PyEval_EvalCode(code, s->u->dict, ns) : NULL;
+        value = done ? PyDict_GetItemWithError(ns, name) : NULL;
+    }
+    Py_XINCREF(value);
+    Py_XDECREF(done);
+    Py_XDECREF(ns);
+    Py_XDECREF(code);
+    Py_XDECREF(tree);
+    return value;
+}
+
+/* A compound statement that binds the name, on a condition that cannot be
+ * asked again.  When the name does not hold what the old statement before it
+ * gave, it has bound it. */
+static int
+give_back_if_bound(struct hr_scope *s, size_t i, PyObject *name)
+{
+    int k = s->diff.match[i], binds = 0;
+    PyObject *live = PyDict_GetItemWithError(s->before, name);
+    while (live != NULL && binds == 0 && --k >= 0) {
+        binds = hr_scope_binds(s, s->old_text, &s->old->items[k], name);
+    }
+    if (live == NULL || binds < 0) {
+        return binds;
+    }
+    PyObject *old = binds ? compute_old(s, &s->old->items[k], name) : NULL;
+    if (old == NULL && hr_evaluate_forgive(s->u->plan) < 0) {
+        return -1;
+    }
+    int bound = binds ? old != NULL && !hr_value_still_is(live, old) : 1;
+    Py_XDECREF(old);
+    return bound ? give_back(s, i, name) : 0;
+}
+
+static int
+follows_compound(struct hr_scope *s, size_t i, PyObject *name,
+                 PyObject *written, int uses)
+{
+    const struct hr_block *b = &s->new->items[i];
+    int status = 0;
+    if (uses & HR_USES_BINDS ||
+        (uses & HR_USES_VALUE && is_about_inside(s->u->text, b, written))) {
+        status = can_rerun(s, b, ANYTHING);
+    }
+    return status == 0 && uses == HR_USES_BINDS
+               ? give_back_if_bound(s, i, name)
+               : status;
+}
+
 /* 1 when the i-th block has to run, as `name` holds something new. */
 static int
-follows(struct hr_scope *s, size_t i, PyObject *name)
+follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
 {
     const struct hr_block *b = &s->new->items[i];
     const char *text = s->u->text;
@@ -260,8 +358,9 @@ follows(struct hr_scope *s, size_t i, PyObject *name)
     if (named < 0) {
         return -1;
     }
-    if (!named && ((b->name_len > 0 && !helper) ||
-                   !hr_pure_reads(text + b->start, b->end - b->start, name))) {
+    if (!named &&
+        ((b->name_len > 0 && !helper) ||
+         !hr_pure_may_read(text + b->start, b->end - b->start, written))) {
         return 0;
     }
     PyObject *code = hr_scope_compile(s, text, b);
@@ -275,10 +374,7 @@ follows(struct hr_scope *s, size_t i, PyObject *name)
         status = PyDict_Contains(s->ns, name);
     }
     else if (status == 0 && b->kind == HR_BLOCK_COMPOUND) {
-        if (uses & HR_USES_BINDS ||
-            (uses & HR_USES_VALUE && is_about_inside(text, b, name))) {
-            status = can_rerun(s, b, ANYTHING);
-        }
+        status = follows_compound(s, i, name, written, uses);
     }
     else if (status == 0 && uses & HR_USES_BINDS) {
         status = !(uses & HR_USES_VALUE) ||
@@ -287,7 +383,7 @@ follows(struct hr_scope *s, size_t i, PyObject *name)
                      : 1;
     }
     else if (status == 0 && b->kind == HR_BLOCK_OTHER) {
-        status = is_about(text, b, name);
+        status = is_about(text, b, written);
     }
     Py_XDECREF(code);
     return status;
@@ -367,71 +463,10 @@ hr_rerun_block(struct hr_scope *s, size_t i)
     while (again == 0 && s->bound != NULL &&
            PyDict_Next(s->bound, &pos, &name, &none)) {
         if (is_touched(s, name)) {
-            again = follows(s, i, name);
+            PyObject *written = get_written(s, name);
+            again = written == NULL ? -1 : follows(s, i, name, written);
+            Py_XDECREF(written);
         }
     }
     return again;
-}
-
-/* -- Names that are deleted ----------------------------------------------- */
-
-/* Is there a `del` of the name? */
-static int
-is_deleted(struct hr_scope *s, PyObject *name)
-{
-    for (size_t i = 0; i < s->new->count; i++) {
-        const struct hr_block *b = &s->new->items[i];
-        const char *at = s->u->text + b->start, *end = s->u->text + b->end;
-        while (at < end && (*at == ' ' || *at == '\t')) {
-            at++;
-        }
-        if (b->kind == HR_BLOCK_OTHER && end - at > 4 &&
-            strncmp(at, "del", 3) == 0 &&
-            hr_pure_reads(at, (size_t)(end - at), name)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int
-revive_name(struct hr_scope *s, PyObject *name, uint32_t line)
-{
-    int bound = 0;
-    if (!is_deleted(s, name)) {
-        return 0;
-    }
-    /* The last one before the line that is about to run. */
-    for (size_t i = s->new->count; bound == 0 && i-- > 0;) {
-        const struct hr_block *b = &s->new->items[i];
-        if (b->line < line && !hr_scope_is_main(s, b)) {
-            bound = hr_scope_binds(s, s->u->text, b, name);
-            if (bound == 1 && hr_scope_run(s, b) < 0) {
-                return -1;
-            }
-        }
-    }
-    return bound < 0 ? -1 : 0;
-}
-
-int
-hr_rerun_revive(struct hr_scope *s, PyObject *code, uint32_t line)
-{
-    PyObject *names = ((PyCodeObject *)code)->co_names;
-    PyObject *globals = s->u->evaluates ? s->u->shadow : s->u->dict;
-    PyObject *builtins = PyEval_GetBuiltins();
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
-        PyObject *name = PyTuple_GET_ITEM(names, i);
-        if (PyDict_GetItemWithError(s->ns, name) != NULL ||
-            PyDict_GetItemWithError(globals, name) != NULL ||
-            PyDict_GetItemWithError(builtins, name) != NULL) {
-            continue;
-        }
-        int uses = hr_code_uses(code, name);
-        if (uses < 0 || (uses & (HR_USES_VALUE | HR_USES_DELETES) &&
-                         revive_name(s, name, line) < 0)) {
-            return -1;
-        }
-    }
-    return 0;
 }

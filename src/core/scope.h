@@ -73,6 +73,8 @@ int hr_scope_last_old(struct hr_scope *s, PyObject *name);
 /* Is what the name holds still the work of another block than the last that
  * binds it?  As with functions that a decorator registers.  1, 0 or -1. */
 int hr_scope_is_elsewhere(struct hr_scope *s, PyObject *name);
+/* What ran has bound these names, a list. */
+int hr_scope_note_bound(struct hr_scope *s, PyObject *names);
 /* What the scope owns, but not ns and before. */
 void hr_scope_clear(struct hr_scope *s);
 /* 1 when a block of the new text, the i-th or a later one, binds the name;
@@ -147,6 +149,9 @@ PyObject *hr_unwrap_behind(struct hr_scope *s, PyObject *value,
 int hr_remove_blocks(struct hr_scope *s);
 /* Names that a matched, changed statement no longer binds. */
 int hr_remove_unbound(struct hr_scope *s, const struct hr_block *old);
+/* Before code runs: names that it reads and that a `del` took away are bound
+ * again by their statements before `line`. */
+int hr_remove_revive(struct hr_scope *s, PyObject *code, uint32_t line);
 /* An annotation is made anew with its statement. */
 int hr_remove_annotation(struct hr_scope *s, const struct hr_block *old);
 
@@ -228,6 +233,18 @@ enum hr_meaning hr_same_meaning(struct hr_scope *s, size_t i);
 /* The offset of the '=' of an assignment; its end when it has none. */
 uint32_t hr_same_find_value(const char *text, const struct hr_block *b);
 
+/* -- statement.c: a changed statement --------------------------------------
+ */
+
+/* `old` is NULL for one that is new, or runs again. */
+int hr_statement_plan(struct hr_scope *s, const struct hr_block *old,
+                      const struct hr_block *new);
+/* One that means the same with other words: not run, but for its annotation.
+ */
+int hr_statement_plan_same(struct hr_scope *s, const struct hr_block *old,
+                           const struct hr_block *new,
+                           enum hr_meaning meaning);
+
 /* -- rerun.c: statements that did not change and run again -------------------
  */
 
@@ -239,9 +256,6 @@ int hr_rerun_block(struct hr_scope *s, size_t i);
 /* The changed i-th block does not run: when it binds the name without reading
  * it, the name holds what it held, if it was this block that bound it. */
 int hr_rerun_give_back(struct hr_scope *s, size_t i, PyObject *name);
-/* Before code runs: names that it reads and that a `del` took away are bound
- * again by their statements before `line`. */
-int hr_rerun_revive(struct hr_scope *s, PyObject *code, uint32_t line);
 
 /* -- worlds.c: as the names are, and as they will be -------------------------
  */

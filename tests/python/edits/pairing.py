@@ -307,6 +307,49 @@ EDITS = [
         check="assert (m.K.a, m.K.b, m.K.c) == ([1, 3], 7, 1)",
     ),
     Edit(
+        "twice_private_names",
+        """
+        class K:
+            __a = 1
+            __a += 1
+            def f(self): return self.__a
+        """,
+        """
+        class K:
+            __a = 5
+            __a += 1
+            def f(self): return self.__a
+        """,
+        setup="o = m.K()",
+        check="assert o.f() == 6",
+    ),
+    Edit(
+        "twice_on_a_condition_with_effects",
+        """
+        N = []
+        def ask(yes):
+            N.append(1)
+            return yes
+        X = 1
+        if ask(True): X = 2
+        Y = 1
+        if ask(False): Y = 2
+        Z = 1
+        """,
+        """
+        N = []
+        def ask(yes):
+            N.append(1)
+            return yes
+        X = 5
+        if ask(True): X = 2
+        Y = 5
+        if ask(False): Y = 2
+        Z = 5
+        """,
+        check="assert (m.X, m.Y, m.Z, len(m.N)) == (2, 5, 5, 2)",
+    ),
+    Edit(
         "twice_property_setter_before_deleter",
         """
         class K:
