@@ -299,7 +299,7 @@ static int
 find_and_plan(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n,
               int *paused)
 {
-    int status = hr_nest_search(n);
+    int status = hr_nest_search(n, !p->whole && !p->evaluating);
     if (status == 0) {
         status = hr_local_follow(p, j, n);
     }
@@ -403,6 +403,13 @@ is_made_from(struct hr_unit *u, PyObject *code, PyObject *old)
            hr_code_is_same(code, old) == 1;
 }
 
+static int
+is_function(PyObject *o, void *arg)
+{
+    (void)arg;
+    return Py_TYPE(o) == &PyFunction_Type;
+}
+
 int
 hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
 {
@@ -416,14 +423,11 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
         status = 0;
     }
     if (status == 1) {
-        all = hr_made_all_objects(u->plan);
+        all = hr_heap_find(is_function, NULL, 0);
         status = all == NULL ? -1 : 1;
     }
     for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
-        if (Py_TYPE(o) != &PyFunction_Type) {
-            continue;
-        }
         PyObject *body = hr_plan_body(u->plan, o);
         PyObject *code = ((PyFunctionObject *)body)->func_code;
         for (size_t k = 0; k < n.count && !hr_function_is_holder(o); k++) {

@@ -377,8 +377,6 @@ void hr_made_end(struct hr_plan *p);
 void hr_made_after_fork(struct hr_state *st);
 /* A new list: all that the collector knows and that is new. */
 PyObject *hr_made_list(struct hr_plan *p);
-/* A new list of all objects: gc.get_objects() at any time. */
-PyObject *hr_made_all_objects(struct hr_plan *p);
 /* Is this function or class new?  Only that may lend its content. */
 int hr_made_has(struct hr_plan *p, PyObject *o);
 /* Something has run. */

@@ -20,8 +20,9 @@ is_class_body(PyObject *code)
 }
 
 static int
-is_wanted(struct hr_nests *n, PyObject *o)
+is_wanted(PyObject *o, void *nests)
 {
+    struct hr_nests *n = nests;
     if (!PyType_Check(o) ||
         !PyType_HasFeature((PyTypeObject *)o, Py_TPFLAGS_HEAPTYPE)) {
         return 0;
@@ -37,71 +38,6 @@ is_wanted(struct hr_nests *n, PyObject *o)
     }
     return 0;
 }
-
-#if PY_VERSION_HEX >= 0x030C0000
-/* The callback may neither allocate nor release. */
-struct type_walk {
-    struct hr_nests *n;
-    PyObject **found; /* new references, room for `capacity` */
-    size_t count, capacity, missed;
-};
-
-static int
-visit_type(PyObject *o, void *arg)
-{
-    struct type_walk *w = arg;
-    if (is_wanted(w->n, o)) {
-        if (w->count < w->capacity) {
-            w->found[w->count++] = Py_NewRef(o);
-        }
-        else {
-            w->missed++;
-        }
-    }
-    return 1;
-}
-
-static int
-find_types(struct hr_nests *n, PyObject *list)
-{
-    struct type_walk w = {.n = n, .capacity = 1024};
-    int status = 0;
-    do {
-        w.capacity += w.missed;
-        w.count = w.missed = 0;
-        w.found = PyMem_Malloc(w.capacity * sizeof *w.found);
-        if (w.found == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        PyUnstable_GC_VisitObjects(visit_type, &w);
-        for (size_t i = 0; i < w.count; i++) {
-            if (status == 0 && w.missed == 0) {
-                status = PyList_Append(list, w.found[i]);
-            }
-            Py_DECREF(w.found[i]);
-        }
-        PyMem_Free(w.found);
-    } while (w.missed > 0 && status == 0);
-    return status;
-}
-#else
-static int
-find_types(struct hr_nests *n, PyObject *list)
-{
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *all = gc ? PyObject_CallMethod(gc, "get_objects", NULL) : NULL;
-    int status = all == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
-        if (is_wanted(n, PyList_GET_ITEM(all, i))) {
-            status = PyList_Append(list, PyList_GET_ITEM(all, i));
-        }
-    }
-    Py_XDECREF(all);
-    Py_XDECREF(gc);
-    return status;
-}
-#endif
 
 static int
 add_function(PyObject *list, PyObject *o)
@@ -407,9 +343,9 @@ hr_local_follow(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n)
         any |= is_class_body(n->items[i].old_parent) &&
                PyList_GET_SIZE(n->items[i].found) > 0;
     }
-    PyObject *types = any ? PyList_New(0) : NULL;
+    PyObject *types = any ? hr_heap_find(is_wanted, n, 0) : NULL;
     struct statement st = {0};
-    int status = !any ? 0 : types == NULL ? -1 : find_types(n, types);
+    int status = any && types == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; any && status == 0 && i < PyList_GET_SIZE(types);
          i++) {
         status = follow_class(p, j, n, PyList_GET_ITEM(types, i), &st);

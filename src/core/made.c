@@ -2,11 +2,10 @@
  *
  * While a plan evaluates, everything older is frozen: gc.freeze() moves it out
  * of the collector's sight without touching a single object, so what the
- * collector still lists has been made since, whoever collects meanwhile.  A
- * search for what is older thaws it for that moment, and what was made until
- * then is noted.  A program that has frozen objects itself keeps them: then
- * automatic collection is off instead, and what was made is in the youngest
- * generation, as long as nobody calls gc.collect().
+ * collector still lists has been made since, whoever collects meanwhile
+ * (heap.c sees what is frozen, too).  A program that has frozen objects itself
+ * keeps them: then automatic collection is off instead, and what was made is
+ * in the youngest generation, as long as nobody calls gc.collect().
  *
  * For evaluate.c, merge.c, and who searches all objects in the meantime.
  */
@@ -99,26 +98,6 @@ hr_made_list(struct hr_plan *p)
         Py_CLEAR(list);
     }
     return list;
-}
-
-PyObject *
-hr_made_all_objects(struct hr_plan *p)
-{
-    if (p->evaluating != HR_EVALUATING_FROZEN) {
-        return call_gc("get_objects", -1);
-    }
-    PyObject *made = hr_made_list(p), *all = NULL;
-    if (made == NULL) {
-        return NULL;
-    }
-    Py_XSETREF(p->made, made);
-    if (call_gc_for_effect("unfreeze") == 0) {
-        all = call_gc("get_objects", -1);
-        if (call_gc_for_effect("freeze") < 0) {
-            Py_CLEAR(all);
-        }
-    }
-    return all;
 }
 
 /* An address that was given out since is never that of an older object, so

@@ -341,100 +341,44 @@ drop_detached(struct hr_nests *n)
 
 /* -- Searching the heap --------------------------------------------------- */
 
-static int
-keep_if_wanted(struct hr_nests *n, PyObject *o)
+static struct hr_nest *
+find_of_function(struct hr_nests *n, PyObject *o)
 {
     PyObject *code = ((PyFunctionObject *)o)->func_code;
     for (size_t i = 0; i < n->count; i++) {
-        if (n->items[i].old == code && !hr_function_is_holder(o)) {
-            return PyList_Append(n->items[i].found, o);
+        if (n->items[i].old == code) {
+            return &n->items[i];
         }
     }
-    return 0;
-}
-
-#if PY_VERSION_HEX >= 0x030C0000
-/* The callback may neither allocate nor release. */
-struct heap_walk {
-    struct hr_nests *n;
-    PyObject **found; /* new references, room for `capacity` */
-    size_t count, capacity, missed;
-};
-
-static int
-visit_object(PyObject *o, void *arg)
-{
-    struct heap_walk *w = arg;
-    if (Py_TYPE(o) == &PyFunction_Type) {
-        PyObject *code = ((PyFunctionObject *)o)->func_code;
-        for (size_t i = 0; i < w->n->count; i++) {
-            if (w->n->items[i].old == code) {
-                if (w->count < w->capacity) {
-                    w->found[w->count++] = Py_NewRef(o);
-                }
-                else {
-                    w->missed++;
-                }
-                break;
-            }
-        }
-    }
-    return 1;
+    return NULL;
 }
 
 static int
-search_heap(struct hr_nests *n)
+is_wanted(PyObject *o, void *nests)
 {
-    struct heap_walk w = {.n = n, .capacity = 1024};
-    int status = 0;
-    do {
-        w.capacity += w.missed;
-        w.count = w.missed = 0;
-        w.found = PyMem_Malloc(w.capacity * sizeof *w.found);
-        if (w.found == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        PyUnstable_GC_VisitObjects(visit_object, &w);
-        for (size_t i = 0; i < w.count; i++) {
-            if (status == 0 && w.missed == 0) {
-                status = keep_if_wanted(n, w.found[i]);
-            }
-            Py_DECREF(w.found[i]);
-        }
-        PyMem_Free(w.found);
-    } while (w.missed > 0 && status == 0);
-    return status;
+    return Py_TYPE(o) == &PyFunction_Type &&
+           find_of_function(nests, o) != NULL;
 }
-#else
+
 static int
-search_heap(struct hr_nests *n)
+search_heap(struct hr_nests *n, int slices)
 {
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *find = gc ? PyObject_GetAttrString(gc, "get_referrers") : NULL;
-    PyObject *codes = PyTuple_New((Py_ssize_t)n->count);
-    for (size_t i = 0; codes != NULL && i < n->count; i++) {
-        PyTuple_SET_ITEM(codes, (Py_ssize_t)i, Py_NewRef(n->items[i].old));
-    }
-    PyObject *all = find && codes ? PyObject_CallObject(find, codes) : NULL;
+    PyObject *all = hr_heap_find(is_wanted, n, slices);
     int status = all == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
-        if (Py_TYPE(o) == &PyFunction_Type) {
-            status = keep_if_wanted(n, o);
+        struct hr_nest *nest = find_of_function(n, o);
+        if (nest != NULL && !hr_function_is_holder(o)) {
+            status = PyList_Append(nest->found, o);
         }
     }
     Py_XDECREF(all);
-    Py_XDECREF(codes);
-    Py_XDECREF(find);
-    Py_XDECREF(gc);
     return status;
 }
-#endif
 
 int
-hr_nest_search(struct hr_nests *n)
+hr_nest_search(struct hr_nests *n, int slices)
 {
-    int status = search_heap(n);
+    int status = search_heap(n, slices);
     return status == 0 ? drop_detached(n) : status;
 }

@@ -110,8 +110,8 @@ const struct hr_steps *hr_nest_steps(struct hr_nests *n, PyObject *code);
  * functions may be alive.  The outer ones are what they are nested in. */
 int hr_nest_pair(struct hr_nests *n, PyObject *old, PyObject *new,
                  PyObject *old_outer, PyObject *new_outer);
-/* Find the functions alive of each. */
-int hr_nest_search(struct hr_nests *n);
+/* Find the functions alive of each.  `slices`: others run in between. */
+int hr_nest_search(struct hr_nests *n, int slices);
 void hr_nest_clear(struct hr_nests *n);
 
 /* -- match.c: which of two lists of code objects belong together -------------

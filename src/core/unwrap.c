@@ -182,17 +182,22 @@ search_value(struct search *w, PyObject *o, int depth)
 }
 
 /* Where names do not lead: any function alive that was made by this block. */
+static int
+is_of_module(PyObject *o, void *globals)
+{
+    return Py_TYPE(o) == &PyFunction_Type &&
+           ((PyFunctionObject *)o)->func_globals == globals;
+}
+
 static PyObject *
 search_heap(struct search *w)
 {
-    PyObject *all = hr_made_all_objects(w->s->u->plan);
+    PyObject *all = hr_heap_find(is_of_module, w->s->u->dict, 0);
     PyObject *found = NULL;
     for (Py_ssize_t i = 0;
          found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
-        if (Py_TYPE(o) == &PyFunction_Type && is_wanted(w, o) &&
-            !hr_function_is_holder(o) &&
-            ((PyFunctionObject *)o)->func_globals == w->s->u->dict) {
+        if (is_wanted(w, o) && !hr_function_is_holder(o)) {
             found = Py_NewRef(o);
         }
     }
