@@ -17,7 +17,7 @@
  * Attributes are set through type's own slot, not a metaclass's: that keeps
  * method caches and C slots right and runs no Python code.
  */
-#include "core.h"
+#include "code.h"
 
 /* What frees the instances of a class that a class statement made.  A static
  * because it is one per process: a function of CPython's that has no exported
@@ -299,6 +299,12 @@ hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
     (void)st;
     if (old == value) {
         return 0;
+    }
+    if (old != NULL && value != NULL && Py_TYPE(old) == Py_TYPE(value) &&
+        (PyUnicode_CheckExact(old) || PyLong_CheckExact(old) ||
+         PyTuple_CheckExact(old)) &&
+        hr_code_is_same_const(old, value) == 1) {
+        return 0; /* each set takes one of a class's few version tags */
     }
     if (old != NULL && value != NULL && Py_TYPE(old) == Py_TYPE(value)) {
         PyTypeObject *kind = Py_TYPE(old);

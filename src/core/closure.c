@@ -423,7 +423,7 @@ hr_closure_statement(struct hr_unit *u, PyObject *old, PyObject *new)
         status = 0;
     }
     if (status == 1) {
-        all = hr_heap_find(is_function, NULL, 0);
+        all = hr_heap_find(u->plan->st, is_function, NULL, 0);
         status = all == NULL ? -1 : 1;
     }
     for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(all); i++) {

@@ -117,6 +117,8 @@ hr_compat_forget_views(PyObject *code)
         Py_CLEAR(cached->_co_varnames);
         Py_CLEAR(cached->_co_cellvars);
         Py_CLEAR(cached->_co_freevars);
+        PyMem_Free(cached);
+        ((PyCodeObject *)code)->_co_cached = NULL;
     }
 #elif PY_VERSION_HEX >= 0x030B0000
     Py_CLEAR(((PyCodeObject *)code)->_co_code);

@@ -61,6 +61,7 @@ struct hr_state {
     uint64_t modules_seen; /* see hr_source_look() */
     Py_ssize_t adopted;    /* see hr_adopt_modules() */
     PyObject *adopted_last;
+    void *hidden;          /* owned: see hr_heap_hide_frozen() */
     int64_t process_began; /* seconds since the epoch; 0: not yet asked for */
     PyObject *left; /* owned: {path: hash} of what ran at the last stop() */
     pthread_mutex_t texts;
@@ -303,7 +304,12 @@ typedef int hr_heap_wanted(PyObject *o, void *arg);
 /* A new list of all containers that are wanted, also those that gc.freeze()
  * has hidden (to 3.13).  `slices`: others run in between; then whatever the
  * caller knew of the program may have changed. */
-PyObject *hr_heap_find(hr_heap_wanted *wanted, void *arg, int slices);
+PyObject *hr_heap_find(struct hr_state *st, hr_heap_wanted *wanted, void *arg,
+                       int slices);
+/* Take what the program itself has frozen out of gc.freeze()'s list, and put
+ * it back.  1, or 0 where that cannot be done. */
+int hr_heap_hide_frozen(struct hr_state *st);
+void hr_heap_show_frozen(struct hr_state *st);
 
 /* -- patch.c: the registry ------------------------------------------------ */
 

@@ -171,13 +171,18 @@ walk(struct found *f, struct lists *lists, struct head *list, PyObject *marker,
 }
 
 static int
-walk_all(struct found *f, int slices)
+walk_all(struct hr_state *st, struct found *f, int slices)
 {
     PyObject *marker = PyList_New(0);
     struct lists *lists = marker != NULL ? find_lists(marker) : NULL;
     if (lists == NULL) {
         Py_XDECREF(marker);
         return 0;
+    }
+    struct head *hidden = (struct head *)st->hidden;
+    for (struct head *h = hidden != NULL ? get_next(hidden) : NULL;
+         h != hidden; h = get_next(h)) {
+        look_at(f, (PyObject *)(h + 1));
     }
     walk(f, lists, &lists->permanent.head, marker, slices);
     walk(f, lists, &lists->generations[2].head, marker, slices);
@@ -187,14 +192,83 @@ walk_all(struct found *f, int slices)
     return 1;
 }
 
+/* -- What the program has frozen ------------------------------------------ */
+
+/* All of a list, to an empty head. */
+static void
+move_list(struct head *from, struct head *to)
+{
+    if (get_next(from) == from) {
+        to->next = to->prev = (uintptr_t)to;
+        return;
+    }
+    to->next = from->next;
+    to->prev = from->prev;
+    get_prev(to)->next = (uintptr_t)to;
+    struct head *first = get_next(to);
+    first->prev = (first->prev & FLAGS) | (uintptr_t)to;
+    from->next = from->prev = (uintptr_t)from;
+}
+
+int
+hr_heap_hide_frozen(struct hr_state *st)
+{
+    hr_heap_show_frozen(st);
+    PyObject *newest = st->hidden == NULL ? PyList_New(0) : NULL;
+    struct lists *lists = newest != NULL ? find_lists(newest) : NULL;
+    struct head *hidden = lists != NULL ? malloc(sizeof *hidden) : NULL;
+    if (hidden != NULL) {
+        move_list(&lists->permanent.head, hidden);
+        st->hidden = hidden;
+    }
+    Py_XDECREF(newest);
+    PyErr_Clear();
+    return hidden != NULL;
+}
+
+void
+hr_heap_show_frozen(struct hr_state *st)
+{
+    struct head *hidden = st->hidden;
+    PyObject *newest = hidden != NULL ? PyList_New(0) : NULL;
+    struct lists *lists = newest != NULL ? find_lists(newest) : NULL;
+    if (lists != NULL) {
+        /* Somebody may have frozen more meanwhile: behind it. */
+        struct head more;
+        move_list(&lists->permanent.head, &more);
+        move_list(hidden, &lists->permanent.head);
+        while (get_next(&more) != &more) {
+            move_marker(get_next(&more), &lists->permanent.head);
+        }
+        free(hidden);
+        st->hidden = NULL;
+    }
+    Py_XDECREF(newest);
+    PyErr_Clear();
+}
+
 #else
 
 static int
-walk_all(struct found *f, int slices)
+walk_all(struct hr_state *st, struct found *f, int slices)
 {
+    (void)st;
     (void)f;
     (void)slices;
     return 0;
+}
+
+int
+hr_heap_hide_frozen(struct hr_state *st)
+{
+    (void)st;
+    return 0;
+}
+
+void
+hr_heap_show_frozen(struct hr_state *st)
+{
+    (void)st;
 }
 
 #endif
@@ -275,11 +349,12 @@ make_list(struct found *f)
 }
 
 PyObject *
-hr_heap_find(hr_heap_wanted *wanted, void *arg, int slices)
+hr_heap_find(struct hr_state *st, hr_heap_wanted *wanted, void *arg,
+             int slices)
 {
     struct found f = {.wanted = wanted, .arg = arg};
     int status = 0;
-    if (!walk_all(&f, slices)) {
+    if (!walk_all(st, &f, slices)) {
         status = PyErr_Occurred() ? -1 : walk_officially(&f);
     }
     PyObject *list = make_list(&f);

@@ -178,7 +178,7 @@ hr_hook_migrate(struct hr_plan *p)
                            name) != NULL;
     }
     if (wanted) {
-        all = hr_heap_find(is_wanted, &s, 1);
+        all = hr_heap_find(p->st, is_wanted, &s, 1);
     }
     for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);

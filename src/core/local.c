@@ -343,7 +343,7 @@ hr_local_follow(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n)
         any |= is_class_body(n->items[i].old_parent) &&
                PyList_GET_SIZE(n->items[i].found) > 0;
     }
-    PyObject *types = any ? hr_heap_find(is_wanted, n, 0) : NULL;
+    PyObject *types = any ? hr_heap_find(n->st, is_wanted, n, 0) : NULL;
     struct statement st = {0};
     int status = any && types == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; any && status == 0 && i < PyList_GET_SIZE(types);

@@ -3,9 +3,10 @@
  * While a plan evaluates, everything older is frozen: gc.freeze() moves it out
  * of the collector's sight without touching a single object, so what the
  * collector still lists has been made since, whoever collects meanwhile
- * (heap.c sees what is frozen, too).  A program that has frozen objects itself
- * keeps them: then automatic collection is off instead, and what was made is
- * in the youngest generation, as long as nobody calls gc.collect().
+ * (heap.c sees what is frozen, too).  What the program has frozen itself (3.12
+ * does so at its start) is hidden meanwhile, and stays frozen.  Where that
+ * cannot be done, automatic collection is off instead, and what was made is in
+ * the youngest generation, as long as nobody calls gc.collect().
  *
  * For evaluate.c, merge.c, and who searches all objects in the meantime.
  */
@@ -42,7 +43,7 @@ hr_made_begin(struct hr_plan *p)
     PyObject *count = call_gc("get_freeze_count", -1);
     PyObject *enabled = count ? call_gc("isenabled", -1) : NULL;
     int status = enabled == NULL ? -1 : 0;
-    if (status == 0 && PyObject_IsTrue(count)) {
+    if (status == 0 && PyObject_IsTrue(count) && !hr_heap_hide_frozen(p->st)) {
         p->gc_was_enabled = PyObject_IsTrue(enabled);
         status = call_gc_for_effect("disable");
         p->evaluating = status < 0 ? 0 : HR_EVALUATING_PAUSED;
@@ -69,6 +70,7 @@ hr_made_end(struct hr_plan *p)
          call_gc_for_effect("enable") < 0)) {
         PyErr_WriteUnraisable(NULL);
     }
+    hr_heap_show_frozen(p->st);
     p->evaluating = 0;
     p->st->frozen = 0;
     Py_CLEAR(p->made);
@@ -83,6 +85,7 @@ hr_made_after_fork(struct hr_state *st)
     if (st->frozen && call_gc_for_effect("unfreeze") < 0) {
         PyErr_WriteUnraisable(NULL);
     }
+    hr_heap_show_frozen(st);
     st->frozen = 0;
 }
 

@@ -313,14 +313,14 @@ is_of_type(PyObject *o, void *type)
 }
 
 static PyObject *
-core_heap(PyObject *Py_UNUSED(module), PyObject *args)
+core_heap(PyObject *module, PyObject *args)
 {
     PyObject *type;
     int slices;
     if (!PyArg_ParseTuple(args, "Op", &type, &slices)) {
         return NULL;
     }
-    return hr_heap_find(is_of_type, type, slices);
+    return hr_heap_find(hr_state_of(module), is_of_type, type, slices);
 }
 
 static PyObject *

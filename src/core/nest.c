@@ -363,7 +363,7 @@ is_wanted(PyObject *o, void *nests)
 static int
 search_heap(struct hr_nests *n, int slices)
 {
-    PyObject *all = hr_heap_find(is_wanted, n, slices);
+    PyObject *all = hr_heap_find(n->st, is_wanted, n, slices);
     int status = all == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);

@@ -192,7 +192,8 @@ is_of_module(PyObject *o, void *globals)
 static PyObject *
 search_heap(struct search *w)
 {
-    PyObject *all = hr_heap_find(is_of_module, w->s->u->dict, 0);
+    PyObject *all =
+        hr_heap_find(w->s->u->plan->st, is_of_module, w->s->u->dict, 0);
     PyObject *found = NULL;
     for (Py_ssize_t i = 0;
          found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
