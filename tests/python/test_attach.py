@@ -792,6 +792,8 @@ def test_giving_up_by_a_signal_leaves_no_folder(tmp_path, python):
             attach_command(target.settle().pid, "--timeout", 60),
             stdout=subprocess.PIPE,
             env={**os.environ, "TMPDIR": str(tmp_path)},
+            # A shell's background jobs ignore it, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 10
         while not os.listdir(tmp_path) and time.monotonic() < deadline:
