@@ -188,7 +188,7 @@ make_source(struct hr_unit *u, const char *text, size_t size,
 }
 
 static PyObject *
-compile_source(struct hr_unit *u, const char *source)
+call_compiler(struct hr_unit *u, const char *source)
 {
     PyCompilerFlags flags = {.cf_flags = u->future | PyCF_SOURCE_IS_UTF8 |
                                          PyCF_IGNORE_COOKIE,
@@ -208,6 +208,17 @@ compile_source(struct hr_unit *u, const char *source)
         PyErr_SetString(PyExc_TypeError,
                         "source_to_code() of the module's loader returned "
                         "something else than code");
+    }
+    return code;
+}
+
+static PyObject *
+compile_source(struct hr_unit *u, const char *source)
+{
+    int64_t began = hr_clock_ns(CLOCK_MONOTONIC);
+    PyObject *code = call_compiler(u, source);
+    if (u->plan != NULL) {
+        u->plan->st->compile_ns += hr_clock_ns(CLOCK_MONOTONIC) - began;
     }
     return code;
 }
