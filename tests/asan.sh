@@ -69,6 +69,10 @@ LD_PRELOAD=$PRELOAD "$BIN/pytest" -q -p no:cacheprovider \
     tests/python/test_class.py tests/python/test_live.py \
     tests/python/test_engine.py tests/python/test_fork.py \
     tests/python/test_shutdown.py tests/python/test_threads.py \
+    tests/python/test_heap.py tests/python/test_closures.py \
+    tests/python/test_layers.py tests/python/test_meaning.py \
+    tests/python/test_wrappers.py tests/python/test_hooks.py \
+    tests/python/test_revisions.py tests/python/test_edits.py \
     --deselect tests/python/test_function.py::test_calls_are_specialised_again \
     --deselect tests/python/test_live.py::test_latency \
     --deselect tests/python/test_engine.py::test_import_and_start_are_quick \

@@ -285,7 +285,7 @@ list_modules(struct hr_state *st, int new_only)
 {
     PyObject *modules = PyImport_GetModuleDict(), *list = PyList_New(0);
     PyObject *name, *module = NULL;
-    Py_ssize_t pos = st->adopted, at = pos;
+    Py_ssize_t pos = st->adopted, at;
     if (!new_only || !PyDict_Next(modules, &pos, &name, &module) ||
         module != st->adopted_last) {
         pos = 0;

@@ -380,8 +380,9 @@ hr_batch_merge_held(struct hr_engine *e, struct hr_batch *batch)
             memset(&e->held.changes[i], 0, sizeof *all);
         }
     }
-    memcpy(all + count, batch->changes, batch->count * sizeof *all);
-    count += batch->count;
+    for (size_t i = 0; i < batch->count; i++) {
+        all[count++] = batch->changes[i];
+    }
     batch->count = 0;
     hr_batch_clear(batch);
     hr_batch_clear(&e->held);

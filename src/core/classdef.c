@@ -491,14 +491,15 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
 }
 
 int
-hr_classdef_follow(struct hr_scope *s, const struct hr_block *b)
+hr_classdef_follow(struct hr_scope *s, const struct hr_block *old,
+                   const struct hr_block *new)
 {
-    PyObject *name = hr_scope_name(s, s->u->text, b);
+    PyObject *name = hr_scope_name(s, s->u->text, new);
     PyObject *type = name ? PyDict_GetItemWithError(s->live, name) : NULL;
     int made = type != NULL && hr_class_is_open(type) &&
-               (b->decorated || Py_TYPE(type) != &PyType_Type ||
+               (new->decorated || Py_TYPE(type) != &PyType_Type ||
                 PyDict_GetItemString(hr_compat_type_dict((PyTypeObject *)type),
                                      "_fields") != NULL);
     Py_XDECREF(name);
-    return name == NULL ? -1 : made ? hr_classdef_plan(s, b, b) : 0;
+    return name == NULL ? -1 : made ? hr_classdef_plan(s, old, new) : 0;
 }

@@ -105,7 +105,7 @@ follow_statement(struct hr_derive *w, struct hr_scope *s, const char *text,
     PyObject *targets = PyList_New(0);
     struct hr_worlds worlds = {0};
     int status = targets == NULL ? -1 : 0;
-    if (tree == NULL) {
+    if (tree == NULL && status == 0) {
         status = hr_evaluate_forgive(w->p);
     }
     if (tree != NULL && status == 0) {

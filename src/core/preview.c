@@ -229,6 +229,7 @@ renew_functions(struct hr_reach *r, size_t from)
 static PyObject *
 clone_module(struct hr_reach *r, PyObject *live, struct hr_unit *u)
 {
+    assert(u != NULL); /* other modules are not affected */
     PyObject *clone = PyModule_NewObject(u->name);
     PyObject **field = clone != NULL ? (PyObject **)(clone + 1) : NULL;
     if (clone == NULL || *field != PyModule_GetDict(clone)) {

@@ -556,9 +556,10 @@ int
 hr_remake_merge_all(struct hr_scope *s, Py_ssize_t from)
 {
     struct hr_plan *p = s->u->plan;
-    Py_ssize_t n = p->donors != NULL ? PyList_GET_SIZE(p->donors) : 0;
     int status = 0;
-    for (Py_ssize_t i = from; status == 0 && i < n; i++) {
+    for (Py_ssize_t i = from;
+         p->donors != NULL && status == 0 && i < PyList_GET_SIZE(p->donors);
+         i++) {
         PyObject *item = PyList_GET_ITEM(p->donors, i);
         if (PyTuple_GET_ITEM(item, 2) == s->u->dict) {
             status = hr_remake_take(p, PyTuple_GET_ITEM(item, 0),

@@ -383,13 +383,13 @@ plan_block(struct hr_scope *s, size_t i)
         if (again != 0) {
             return again < 0 ? -1 : hr_statement_plan(s, NULL, new);
         }
-        if (old->hash != new->hash) {
+        if (old != NULL && old->hash != new->hash) {
             return hr_statement_plan_same(s, old, new, meaning);
         }
     }
     if (old != NULL && old->raw_hash == new->raw_hash) {
         return new->kind == HR_BLOCK_CLASS && s->u->evaluates && s->depth == 0
-                   ? hr_classdef_follow(s, new)
+                   ? hr_classdef_follow(s, old, new)
                    : 0;
     }
     if (old != NULL && old->hash == new->hash &&new->kind !=
@@ -421,10 +421,9 @@ plan_block(struct hr_scope *s, size_t i)
 static int
 plan_docstring(struct hr_scope *s)
 {
-    const struct hr_block *old = s->old->count > 0 ? s->old->items : NULL;
-    const struct hr_block *new = s->new->count > 0 ? s->new->items : NULL;
-    int had = old != NULL && old->kind == HR_BLOCK_STRING;
-    int has = new != NULL &&new->kind == HR_BLOCK_STRING;
+    const struct hr_block *old = s->old->items, *new = s->new->items;
+    int had = s->old->count > 0 && old->kind == HR_BLOCK_STRING;
+    int has = s->new->count > 0 && new->kind == HR_BLOCK_STRING;
     if (has && !(had && old->hash == new->hash)) {
         return hr_statement_plan(s, NULL, new);
     }

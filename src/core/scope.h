@@ -185,7 +185,8 @@ int hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
                      const struct hr_block *new);
 /* One that did not change: made again, where a decorator or metaclass has made
  * it from members that compute from a name that changed. */
-int hr_classdef_follow(struct hr_scope *s, const struct hr_block *b);
+int hr_classdef_follow(struct hr_scope *s, const struct hr_block *old,
+                       const struct hr_block *new);
 /* Run the statement of a class as a whole once more. */
 int hr_classdef_again(struct hr_scope *outer, PyObject *type, PyObject *name,
                       const struct hr_block *old, const struct hr_block *new);

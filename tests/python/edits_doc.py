@@ -117,7 +117,7 @@ stays replaced; `restore()` shows the edit
 run whole; what the program set, added and deleted stays so, nested classes keep their identity
 found as if the class had been made so
 forgotten where a class gets other bases or members
-"""
+"""  # noqa: E501
 
 
 def find_refusal(edit):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+
 def run_program(tmp_path, program):
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(program))

@@ -219,7 +219,8 @@ def test_two_folders_with_files_of_one_name(live, tg, tmp_path):
     live.start()
     engine.start(live=other)
     for folder, name in ((live.folder, "f"), (other, "make")):
-        (folder / "a.py").write_text(HEAD + f"replace(tg, tg.{name}, lambda *a: 'new')\n")
+        text = f"replace(tg, tg.{name}, lambda *a: 'new')\n"
+        (folder / "a.py").write_text(HEAD + text)
         assert engine.sync(20)
     assert (tg.f(1), tg.make()) == ("new", "new")
     (other / "a.py").write_text("pass\n")

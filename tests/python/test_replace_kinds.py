@@ -139,7 +139,7 @@ def test_enumerations_keep_their_members(clean, module):
 def test_asynchronous_generator_of_a_method(clean, m):
     log = []
 
-    class O:
+    class Source:
         async def ag(self):
             try:
                 while True:
@@ -150,7 +150,7 @@ def test_asynchronous_generator_of_a_method(clean, m):
             finally:
                 log.append("closed")
 
-    clean.replace(m, m.ag, O().ag)
+    clean.replace(m, m.ag, Source().ag)
     assert inspect.isasyncgenfunction(m.ag)
 
     async def run():

@@ -437,7 +437,10 @@ EDITS = [
     Edit(
         "closure_class_method_added_and_used",
         LOCAL,
-        swap("return n\n", "return self.more()\n        def more(self): return n * 10\n"),
+        swap(
+            "return n\n",
+            "return self.more()\n        def more(self): return n * 10\n",
+        ),
         setup="a = m.mk(1)(); K = type(a)",
         check="assert a.f() == 10 and K().f() == 10 and m.mk(2)().f() == 20",
     ),
@@ -507,7 +510,10 @@ EDITS = [
                 def f(self): return self.x
             return D
         """,
-        swap("x: int = 1", "x: int = 1\n        y: int = 2", "self.x", "self.x + self.y"),
+        swap(
+            *("x: int = 1", "x: int = 1\n        y: int = 2"),
+            *("self.x", "self.x + self.y"),
+        ),
         setup="a = m.mk(1)()",
         check="assert a.f() == 1 and m.mk(1)().f() == 3",
         refused="HR201",

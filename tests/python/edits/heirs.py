@@ -344,4 +344,35 @@ EDITS = [
         quiet=True,
         needs="pydantic",
     ),
+    Edit(
+        "dataclass_that_moved_computes_from_a_changed_name",
+        """
+        from dataclasses import dataclass
+        LIMIT = 1
+        @dataclass
+        class K:
+            limit: int = LIMIT
+        @dataclass
+        class Other:
+            other: int = 3
+        """,
+        """
+        from dataclasses import dataclass
+        # Lines that move
+        # what is below.
+        def added(): return 1
+        LIMIT = 2
+        @dataclass
+        class K:
+            limit: int = LIMIT
+        @dataclass
+        class Other:
+            other: int = 3
+        """,
+        setup="k = m.K; o = m.Other",
+        check="""
+            assert k is m.K and m.K().limit == 2, m.K()
+            assert o is m.Other and m.Other().other == 3
+        """,
+    ),
 ]

@@ -1125,7 +1125,8 @@ EDITS = [
         setup="o=m.K(); l=m.L()",
         check="""
             assert o.f(2)==4 and not m.K.__type_params__
-            assert m.L.__type_params__[0].__name__=="Q" and m.L[int] and isinstance(l,m.L)
+            assert m.L.__type_params__[0].__name__=="Q"
+            assert m.L[int] and isinstance(l,m.L)
             assert m.K.__bases__==(object,)
         """,
         python=(3, 12),

@@ -597,7 +597,8 @@ EDITS = [
         """
             class M(type):
                 x=1
-                def __new__(m,n,b,d,**k): d["q"]=k.get("w"); return super().__new__(m,n,b,d)
+                def __new__(m,n,b,d,**k):
+                    d["q"]=k.get("w"); return super().__new__(m,n,b,d)
             class K(metaclass=M,w=8):
                 z=1
         """,
@@ -633,7 +634,8 @@ EDITS = [
         """
             class B:
                 x=1
-                def __init_subclass__(cls,tag,**k): super().__init_subclass__(**k); cls.tag=tag
+                def __init_subclass__(cls,tag,**k):
+                    super().__init_subclass__(**k); cls.tag=tag
             class K(B,tag=4):
                 z=1
         """,
@@ -657,7 +659,8 @@ EDITS = [
         """,
         setup="o=m.K()",
         check="""
-            assert m.B.__parameters__==(m.T,m.U) and m.B[int,str] and m.K.__orig_bases__==(m.B[int,str],)
+            assert m.B.__parameters__==(m.T,m.U) and m.B[int,str]
+            assert m.K.__orig_bases__==(m.B[int,str],)
         """,
     ),
     Edit(
