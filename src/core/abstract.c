@@ -19,7 +19,7 @@ planned_attribute(struct hr_plan *p, PyObject *type, PyObject *name)
     PyObject *value = PyDict_GetItemWithError(
         hr_compat_type_dict((PyTypeObject *)type), name);
     hr_layer_peek(p->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type, name, &value);
-    hr_journal_peek(p->j, HR_PLACE_TYPE, type, name, &value);
+    hr_place_peek(p->j, HR_PLACE_TYPE, type, name, &value);
     return value;
 }
 
@@ -27,7 +27,7 @@ static PyTypeObject *
 planned_meta(struct hr_plan *p, PyObject *type)
 {
     PyObject *meta = (PyObject *)Py_TYPE(type);
-    hr_journal_peek(p->j, HR_PLACE_META, type, NULL, &meta);
+    hr_place_peek(p->j, HR_PLACE_META, type, NULL, &meta);
     return (PyTypeObject *)meta;
 }
 
@@ -36,7 +36,7 @@ planned_bases(struct hr_plan *p, PyObject *type)
 {
     PyObject *bases = ((PyTypeObject *)type)->tp_bases;
     hr_layer_peek(p->st, HR_LAYER_SOURCES, HR_PLACE_BASES, type, NULL, &bases);
-    hr_journal_peek(p->j, HR_PLACE_BASES, type, NULL, &bases);
+    hr_place_peek(p->j, HR_PLACE_BASES, type, NULL, &bases);
     return bases;
 }
 
@@ -86,7 +86,7 @@ is_abstract(struct hr_plan *p, PyObject *value)
     int abstract = 0;
     if (PyFunction_Check(value)) {
         PyObject *body = hr_layer_body(p->st, value);
-        hr_journal_peek(p->j, HR_PLACE_FUNCTION, value, NULL, &body);
+        hr_place_peek(p->j, HR_PLACE_FUNCTION, value, NULL, &body);
         return is_marked(body);
     }
     if (Py_TYPE(value) == &PyClassMethod_Type ||
@@ -184,10 +184,10 @@ plan_class(struct hr_plan *p, PyObject *type, PyObject *key, int depth)
         int same = names == NULL ? -1
                    : old == NULL ? 0
                                  : PyObject_RichCompareBool(names, old, Py_EQ);
-        status =
-            same < 0 ? -1
-            : same   ? 0
-                   : hr_journal_replace(p->j, HR_PLACE_TYPE, type, key, names);
+        status = same < 0 ? -1
+                 : same
+                     ? 0
+                     : hr_place_replace(p->j, HR_PLACE_TYPE, type, key, names);
         Py_XDECREF(names);
     }
     if (status < 0 || depth == 0) {
@@ -218,7 +218,7 @@ is_untouched(struct hr_plan *p, PyObject *type)
             return 0;
         }
     }
-    return !hr_journal_has(p->j, HR_PLACE_TYPE, type);
+    return !hr_place_has(p->j, HR_PLACE_TYPE, type);
 }
 
 int

@@ -383,7 +383,7 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
               PyObject *donor, PyObject *original, long layer)
 {
     PyObject *meta = (PyObject *)Py_TYPE(type);
-    hr_journal_peek(j, HR_PLACE_META, type, NULL, &meta);
+    hr_place_peek(j, HR_PLACE_META, type, NULL, &meta);
     if (hr_layout_check(st, type, donor, (PyTypeObject *)meta) < 0) {
         return -1;
     }
@@ -412,7 +412,7 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
         PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
         while (status == 0 && PyDict_Next(dict, &pos, &name, &value)) {
             PyObject *cell = hr_transfer_find_cell(&m, value);
-            if (cell != NULL && !hr_journal_has(j, HR_PLACE_CELL, cell)) {
+            if (cell != NULL && !hr_place_has(j, HR_PLACE_CELL, cell)) {
                 status = hr_journal_add(j, HR_PLACE_CELL, cell, NULL, type);
             }
         }

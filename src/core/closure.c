@@ -33,8 +33,8 @@ plan_constants(struct hr_journal *j, struct hr_journal *batch,
         PyObject *content = hr_compat_cell_peek(cell);
         if (old == NULL || new == NULL || content == NULL ||
             Py_TYPE(old) != Py_TYPE(content) ||
-            hr_journal_has(j, HR_PLACE_CELL, cell) ||
-            hr_journal_has(batch, HR_PLACE_CELL, cell)) {
+            hr_place_has(j, HR_PLACE_CELL, cell) ||
+            hr_place_has(batch, HR_PLACE_CELL, cell)) {
             continue;
         }
         int kept = PyObject_RichCompareBool(old, content, Py_EQ);
@@ -61,9 +61,9 @@ look_at_constants(struct hr_nest *nest)
             old = nest->old_outer; /* of a class's body */
             new = nest->new_outer;
         }
-        nest->cells_were = hr_code_constant_cells(old);
+        nest->cells_were = hr_bytecode_constant_cells(old);
         nest->cells_are =
-            nest->cells_were ? hr_code_constant_cells(new) : NULL;
+            nest->cells_were ? hr_bytecode_constant_cells(new) : NULL;
     }
     return nest->cells_are == NULL ? -1 : 1;
 }
@@ -213,7 +213,7 @@ plan_nest(struct hr_plan *p, struct hr_journal *j, struct hr_nests *n,
         PyObject *o = PyList_GET_ITEM(nest->found, i);
         struct hr_scene s = {
             .p = p, .j = j, .f = hr_plan_body(p, o), .self = o};
-        int skip = hr_journal_has(j, HR_PLACE_FUNCTION, o);
+        int skip = hr_place_has(j, HR_PLACE_FUNCTION, o);
         skip = skip ? skip : is_refused(n, o);
         if (skip) {
             status = skip < 0 ? -1 : status;
@@ -286,7 +286,7 @@ pair_all(struct hr_plan *p, struct hr_nests *n, struct hr_journal *j,
         if (!hr_nest_is_alive(code)) {
             continue;
         }
-        hr_journal_peek(j, HR_PLACE_FUNCTION, owner, NULL, &first);
+        hr_place_peek(j, HR_PLACE_FUNCTION, owner, NULL, &first);
         if (first == value) {
             status = hr_nest_pair(
                 n, code, ((PyFunctionObject *)value)->func_code, NULL, NULL);

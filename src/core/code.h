@@ -300,23 +300,26 @@ int hr_code_is_same_but_constants(PyObject *a, PyObject *b);
 /* Compiler flags of the `from __future__` imports of a text, for blocks that
  * are compiled alone. */
 int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
+
+/* -- bytecode.c: what code does ----------------------------------------- */
+
 /* Does the code itself (not what is nested in it) call anything? */
-int hr_code_calls(PyObject *code);
+int hr_bytecode_calls(PyObject *code);
 /* Does it, or what is nested in it, bind global names as a function does? */
-int hr_code_writes_globals(PyObject *code);
+int hr_bytecode_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */
-PyObject *hr_code_stored_names(PyObject *code);
+PyObject *hr_bytecode_stored_names(PyObject *code);
 /* What the code of a module or class does to a name: these bits, or -1. */
 enum {
     HR_USES_VALUE = 1, /* reads it before it binds it */
     HR_USES_BINDS = 2,
     HR_USES_DELETES = 4,
 };
-int hr_code_uses(PyObject *code, PyObject *name);
+int hr_bytecode_uses(PyObject *code, PyObject *name);
 /* Does the code itself assign this variable, a cell? */
-int hr_code_stores_cell(PyObject *code, PyObject *name);
+int hr_bytecode_stores_cell(PyObject *code, PyObject *name);
 /* {name: constant} of cells that the code assigns once, and a constant. */
-PyObject *hr_code_constant_cells(PyObject *code);
+PyObject *hr_bytecode_constant_cells(PyObject *code);
 
 /* -- name.c: identifiers as Python reads them --------------------------------
  */

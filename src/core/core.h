@@ -245,38 +245,17 @@ enum hr_place {
 struct hr_journal *hr_journal_new(void);
 int hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
                    PyObject *key, PyObject *value);
-/* The same; a value that is planned for the place already is replaced. */
-int hr_journal_replace(struct hr_journal *j, enum hr_place place,
-                       PyObject *owner, PyObject *key, PyObject *value);
 /* The i-th swap's key (borrowed), or NULL. */
 PyObject *hr_journal_key(struct hr_journal *j, size_t i);
 size_t hr_journal_count(const struct hr_journal *j);
 /* What it has put somewhere is only taken back where it is still there: the
  * program may have set the place since.  Before anything is added. */
 void hr_journal_set_gentle(struct hr_journal *j);
-/* 1 when `j` (or NULL) has that place: the value that it holds for it goes to
- * *value (borrowed), which is left alone otherwise. */
-int hr_journal_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
-                    PyObject *key, PyObject **value);
-/* Do two journals (or NULL) have a place in common? */
-int hr_journal_meets(struct hr_journal *a, struct hr_journal *b);
-/* In *copy, a copy of `dict` that is made when there is none yet: what the
- * dict of `owner` would hold without this committed journal. */
-int hr_journal_lift_dict(struct hr_journal *j, enum hr_place place,
-                         PyObject *owner, PyObject *dict, PyObject **copy);
 /* What a gentle journal puts into its i-th place; borrowed, or NULL. */
 PyObject *hr_journal_placed(struct hr_journal *j, size_t i);
-/* As if the committed, gentle journal had made the place what it is. */
-int hr_journal_add_committed(struct hr_journal *j, enum hr_place place,
-                             PyObject *owner, PyObject *key, PyObject *value);
-/* Plan `value` for every place of one kind that `other` has changed, and the
- * program has not changed since, and `j` does not change. */
-int hr_journal_add_owners(struct hr_journal *j, struct hr_journal *other,
-                          enum hr_place place, PyObject *value);
 /* Room for more swaps, so that appending them cannot fail. */
 int hr_journal_reserve(struct hr_journal *j, size_t more);
 int hr_journal_append(struct hr_journal *j, struct hr_journal *more);
-int hr_journal_has(struct hr_journal *j, enum hr_place place, PyObject *owner);
 /* The i-th swap's owner and value (borrowed) when it is of that kind. */
 int hr_journal_get(struct hr_journal *j, size_t i, enum hr_place place,
                    PyObject **owner, PyObject **value);
@@ -295,6 +274,31 @@ int hr_journal_swap(struct hr_journal *j);
 void hr_journal_notify(struct hr_journal *j);
 void hr_journal_free(struct hr_state *st, struct hr_journal *j);
 int hr_journal_traverse(struct hr_journal *j, visitproc visit, void *arg);
+
+/* -- place.c: which places a journal has ---------------------------------- */
+
+/* 1 when `j` (or NULL) has that place: the value that it holds for it goes to
+ * *value (borrowed), which is left alone otherwise. */
+int hr_place_peek(struct hr_journal *j, enum hr_place place, PyObject *owner,
+                  PyObject *key, PyObject **value);
+/* Do two journals (or NULL) have a place in common? */
+int hr_place_meets(struct hr_journal *a, struct hr_journal *b);
+/* In *copy, a copy of `dict` that is made when there is none yet: what the
+ * dict of `owner` would hold without this committed journal. */
+int hr_place_lift_dict(struct hr_journal *j, enum hr_place place,
+                       PyObject *owner, PyObject *dict, PyObject **copy);
+int hr_place_has(struct hr_journal *j, enum hr_place place, PyObject *owner);
+/* As hr_journal_add(); a value that is planned for the place already is
+ * replaced. */
+int hr_place_replace(struct hr_journal *j, enum hr_place place,
+                     PyObject *owner, PyObject *key, PyObject *value);
+/* As if the committed, gentle journal had made the place what it is. */
+int hr_place_add_committed(struct hr_journal *j, enum hr_place place,
+                           PyObject *owner, PyObject *key, PyObject *value);
+/* Plan `value` for every place of one kind that `other` has changed, and the
+ * program has not changed since, and `j` does not change. */
+int hr_place_add_owners(struct hr_journal *j, struct hr_journal *other,
+                        enum hr_place place, PyObject *value);
 
 /* -- heap.c: all containers, in slices -------------------------------------
  */

@@ -243,7 +243,7 @@ find_holder(struct follow *w, PyObject *kept)
 {
     struct hr_plan *p = w->s->u->plan;
     PyObject *body = hr_plan_body(p, w->f), *planned = NULL;
-    (void)hr_journal_peek(p->j, HR_PLACE_FUNCTION, w->f, NULL, &planned);
+    (void)hr_place_peek(p->j, HR_PLACE_FUNCTION, w->f, NULL, &planned);
     if (planned == NULL) {
         w->holder = hr_function_clone(body, NULL, NULL);
         if (w->holder == NULL) {

@@ -187,10 +187,9 @@ hr_find_add_late(hr_patch *p)
         if (value != NULL && hr_patch_has_put(p, value) &&
             (home == NULL ||
              PyObject_RichCompareBool(home, name, Py_EQ) == 0) &&
-            !hr_journal_peek(p->journal, HR_PLACE_DICT, dict, p->name,
-                             &held)) {
-            status = hr_journal_add_committed(p->journal, HR_PLACE_DICT, dict,
-                                              p->name, p->before);
+            !hr_place_peek(p->journal, HR_PLACE_DICT, dict, p->name, &held)) {
+            status = hr_place_add_committed(p->journal, HR_PLACE_DICT, dict,
+                                            p->name, p->before);
         }
     }
     Py_XDECREF(home);

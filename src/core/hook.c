@@ -43,8 +43,8 @@ find_changed(struct hr_plan *p, struct hook *h, PyObject *live,
     PyObject *planned = live, *inner = NULL, *body = NULL;
     int changed = 0;
     *value = NULL;
-    hr_journal_peek(p->j, h->type ? HR_PLACE_TYPE : HR_PLACE_DICT,
-                    h->type ? h->type : h->dict, h->name, &planned);
+    hr_place_peek(p->j, h->type ? HR_PLACE_TYPE : HR_PLACE_DICT,
+                  h->type ? h->type : h->dict, h->name, &planned);
     if (planned != live) {
         *value = Py_XNewRef(planned);
         return 1;
@@ -52,7 +52,7 @@ find_changed(struct hr_plan *p, struct hook *h, PyObject *live,
     /* A definition's function may be the same, with another body. */
     inner = hr_owner_get_inner(live);
     if (inner != NULL &&
-        hr_journal_peek(p->j, HR_PLACE_FUNCTION, inner, NULL, &body)) {
+        hr_place_peek(p->j, HR_PLACE_FUNCTION, inner, NULL, &body)) {
         *value = inner == live ? Py_NewRef(body)
                                : PyObject_CallFunctionObjArgs(
                                      (PyObject *)Py_TYPE(live), body, NULL);

@@ -44,8 +44,7 @@ find_dropped_cell(struct hr_state *st, PyObject *function, PyObject *name)
     for (Py_ssize_t i = PyList_GET_SIZE(st->revisions); i-- > 0 && !cell;) {
         hr_revision *r = (hr_revision *)PyList_GET_ITEM(st->revisions, i);
         PyObject *holder = NULL;
-        hr_journal_peek(r->journal, HR_PLACE_FUNCTION, function, NULL,
-                        &holder);
+        hr_place_peek(r->journal, HR_PLACE_FUNCTION, function, NULL, &holder);
         if (holder != NULL) {
             cell = find_cell(holder, name);
         }
@@ -70,7 +69,7 @@ count_users(PyObject *code, PyObject *name, int *readers, int *writers)
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(consts); i++) {
         PyObject *o = PyTuple_GET_ITEM(consts, i);
         int reads = PyCode_Check(o) ? has_name(o, "co_freevars", name) : 0;
-        int writes = reads == 1 ? hr_code_stores_cell(o, name) : 0;
+        int writes = reads == 1 ? hr_bytecode_stores_cell(o, name) : 0;
         if (reads < 0 || writes < 0 ||
             (reads && count_users(o, name, readers, writers) < 0)) {
             return -1;
@@ -218,7 +217,7 @@ load_global(struct machine *m, PyObject *name)
 {
     PyObject *globals = m->s->globals;
     PyObject *value = PyDict_GetItemWithError(globals, name);
-    hr_journal_peek(m->s->j, HR_PLACE_DICT, globals, name, &value);
+    hr_place_peek(m->s->j, HR_PLACE_DICT, globals, name, &value);
     if (value == NULL) {
         PyObject *builtins = PyEval_GetBuiltins();
         value = builtins ? PyDict_GetItemWithError(builtins, name) : NULL;

@@ -33,7 +33,7 @@ hr_layer_peek(struct hr_state *st, long layer, enum hr_place place,
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
         hr_patch *p = get_patch(st, i);
         if (p->layer >= layer &&
-            hr_journal_peek(p->journal, place, owner, key, value)) {
+            hr_place_peek(p->journal, place, owner, key, value)) {
             return; /* the lowest one has what is beneath them all */
         }
     }
@@ -50,7 +50,7 @@ hr_layer_dict(struct hr_state *st, long layer, enum hr_place place,
     for (Py_ssize_t i = PyList_GET_SIZE(st->patches); i-- > 0;) {
         hr_patch *p = get_patch(st, i);
         if (p->layer >= layer && p->journal != NULL &&
-            hr_journal_lift_dict(p->journal, place, owner, dict, &copy) < 0) {
+            hr_place_lift_dict(p->journal, place, owner, dict, &copy) < 0) {
             Py_XDECREF(copy);
             return NULL;
         }
@@ -95,7 +95,7 @@ static int
 is_in_the_way(hr_patch *p, struct hr_journal **steps, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (hr_journal_meets(p->journal, steps[i])) {
+        if (hr_place_meets(p->journal, steps[i])) {
             return 1;
         }
     }

@@ -155,7 +155,7 @@ static int
 has_new_code(struct walk *w, PyObject *o, PyFunctionObject *f)
 {
     PyObject *old = NULL; /* after the swap the holder has what was */
-    hr_journal_peek(w->but, HR_PLACE_FUNCTION, o, NULL, &old);
+    hr_place_peek(w->but, HR_PLACE_FUNCTION, o, NULL, &old);
     return old != NULL && ((PyFunctionObject *)old)->func_code != f->func_code;
 }
 
@@ -222,7 +222,7 @@ visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
         PyObject *moved = PyLong_FromLong(PyLong_AsLong(line) + delta);
         PyObject *was = w->seen; /* any object that is no value */
         if (name != NULL) {
-            hr_journal_peek(w->but, HR_PLACE_TYPE, type, name, &was);
+            hr_place_peek(w->but, HR_PLACE_TYPE, type, name, &was);
         }
         int status =
             name == NULL || moved == NULL ? -1
@@ -241,7 +241,7 @@ visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
         PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
         PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
         PyObject *was = w->seen; /* any object that is no value */
-        hr_journal_peek(w->but, HR_PLACE_TYPE, type, name, &was);
+        hr_place_peek(w->but, HR_PLACE_TYPE, type, name, &was);
         if (was == w->seen) { /* else it is new, and has its lines */
             status = visit(w, value, depth - 1);
         }

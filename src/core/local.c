@@ -247,7 +247,7 @@ plan_class(struct hr_scene *s, struct hr_journal *j, struct hr_nests *n,
          i++) {
         PyObject *f = PyList_GET_ITEM(s->functions, i);
         struct hr_nest *nest = find_nest(n, f, body);
-        if (nest != NULL && !hr_journal_has(j, HR_PLACE_FUNCTION, f)) {
+        if (nest != NULL && !hr_place_has(j, HR_PLACE_FUNCTION, f)) {
             s->f = s->self = f;
             status = hr_closure_plan(s, j, n, nest);
         }
@@ -303,7 +303,7 @@ follow_class(struct hr_plan *p, struct hr_journal *batch, struct hr_nests *n,
          i++) {
         PyObject *f = PyList_GET_ITEM(functions, i);
         const struct hr_nest *its = find_nest(n, f, NULL);
-        if (its != NULL && hr_journal_has(batch, HR_PLACE_FUNCTION, f)) {
+        if (its != NULL && hr_place_has(batch, HR_PLACE_FUNCTION, f)) {
             nest = NULL; /* it is done */
             break;
         }

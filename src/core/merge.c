@@ -213,7 +213,7 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
         return 0;
     }
     if (PyFunction_Check(old) && is_result_of(s, old, b) &&
-        !hr_journal_has(p->j, HR_PLACE_FUNCTION, old)) {
+        !hr_place_has(p->j, HR_PLACE_FUNCTION, old)) {
         if (is_new(s, *value)) {
             return merge_function(s, old, value);
         }

@@ -180,7 +180,7 @@ hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j, hr_patch *p,
         enum hr_place place = hr_journal_place(j, i, &owner, &key, &value);
         if ((place != HR_PLACE_DICT && place != HR_PLACE_TYPE &&
              place != HR_PLACE_BASES) ||
-            hr_journal_peek(p->journal, place, owner, key, &held)) {
+            hr_place_peek(p->journal, place, owner, key, &held)) {
             continue;
         }
         if (is_class && owner == p->before) {

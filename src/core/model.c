@@ -139,7 +139,7 @@ hr_model_rebuild(struct hr_plan *p)
          pydantic != NULL && status == 0 && i < PyList_GET_SIZE(p->classes);
          i++) {
         PyObject *type = PyList_GET_ITEM(p->classes, i);
-        if (is_schema(type) && hr_journal_has(p->j, HR_PLACE_TYPE, type) &&
+        if (is_schema(type) && hr_place_has(p->j, HR_PLACE_TYPE, type) &&
             PySequence_Contains(changed, type) == 0) {
             status = PyList_Append(changed, type);
         }

@@ -227,7 +227,7 @@ move_one(struct hr_unit *u, PyObject *entry)
     int made = home != NULL && PyList_GET_ITEM(entry, 2) == Py_True;
     size_t first = hr_journal_count(p->j);
     if (PyFunction_Check(old)) {
-        if (hr_journal_has(p->j, HR_PLACE_FUNCTION, old)) {
+        if (hr_place_has(p->j, HR_PLACE_FUNCTION, old)) {
             return 0;
         }
         status = made ? hr_merge_function(p, old, new) : pass_on(p, old, new);

@@ -70,8 +70,8 @@ is_owner(hr_patch *p, PyObject *owner)
     PyObject *held;
     return owner == NULL || owner == p->owner ||
            (!p->by_owner && PyModule_Check(owner) &&
-            hr_journal_peek(p->journal, HR_PLACE_DICT, PyModule_GetDict(owner),
-                            p->name, &held));
+            hr_place_peek(p->journal, HR_PLACE_DICT, PyModule_GetDict(owner),
+                          p->name, &held));
 }
 
 hr_patch *

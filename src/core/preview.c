@@ -268,7 +268,7 @@ install_places(struct hr_reach *r, PyObject *code)
             continue;
         }
         if (node.kind == HR_REACH_FUNCTION || node.kind == HR_REACH_WRAPPER) {
-            if (calls < 0 && (calls = hr_code_calls(code)) < 0) {
+            if (calls < 0 && (calls = hr_bytecode_calls(code)) < 0) {
                 return -1;
             }
             if (!calls) {

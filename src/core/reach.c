@@ -167,7 +167,7 @@ visit_function(struct hr_reach *r, int from, PyObject *o)
         PyObject *body = hr_preview_lookup(r->preview->bodies, o);
         PyObject *code = HR_AS_FUNCTION(body ? body : o)->func_code;
         int writes =
-            kind == HR_REACH_FUNCTION ? hr_code_writes_globals(code) : 0;
+            kind == HR_REACH_FUNCTION ? hr_bytecode_writes_globals(code) : 0;
         if (writes < 0) {
             return -1;
         }

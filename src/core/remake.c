@@ -225,7 +225,7 @@ look_back(struct past *past, struct hr_scope *outer,
     PyObject *body = find_body(code, type->ht_name, 3);
     int status = 0;
     if (body != NULL) {
-        past->bound = hr_code_stored_names(body);
+        past->bound = hr_bytecode_stored_names(body);
         status = past->bound == NULL ? -1 : list_used(past, outer, code);
     }
     Py_DECREF(code);
@@ -427,9 +427,9 @@ plan_abc_data(struct hr_plan *p, PyObject *type, PyObject *made_by_abc)
         key ? PyDict_GetItemWithError(
                   hr_compat_type_dict((PyTypeObject *)made_by_abc), key)
             : NULL;
-    int status =
-        key == NULL ? -1
-                    : hr_journal_replace(p->j, HR_PLACE_TYPE, type, key, data);
+    int status = key == NULL
+                     ? -1
+                     : hr_place_replace(p->j, HR_PLACE_TYPE, type, key, data);
     Py_XDECREF(key);
     return status;
 }

@@ -209,7 +209,7 @@ hr_remove_revive(struct hr_scope *s, PyObject *code, uint32_t line)
             PyDict_GetItemWithError(builtins, name) != NULL) {
             continue;
         }
-        int uses = hr_code_uses(code, name);
+        int uses = hr_bytecode_uses(code, name);
         if (uses < 0 || (uses & (HR_USES_VALUE | HR_USES_DELETES) &&
                          revive_name(s, name, line) < 0)) {
             return -1;

@@ -207,7 +207,7 @@ plan_instance(struct hr_request *r, struct hr_journal *j, PyObject *dict)
         /* Replaced already: the methods found then are those to change. */
         if (adapter == NULL ||
             (r->force != NULL
-                 ? hr_journal_add_owners(j, r->force, HR_PLACE_METHOD, adapter)
+                 ? hr_place_add_owners(j, r->force, HR_PLACE_METHOD, adapter)
                  : hr_find_plan_methods(j, r->owner, function, adapter,
                                         r->original)) < 0) {
             goto done;
@@ -227,7 +227,7 @@ add_owner(struct hr_journal *j, PyObject *owner, PyObject *name,
           PyObject *value)
 {
     PyObject *dict = PyModule_GetDict(owner), *held;
-    return hr_journal_peek(j, HR_PLACE_DICT, dict, name, &held)
+    return hr_place_peek(j, HR_PLACE_DICT, dict, name, &held)
                ? 0
                : hr_journal_add(j, HR_PLACE_DICT, dict, name, value);
 }
@@ -248,7 +248,7 @@ plan_holders(struct hr_request *r, struct hr_journal *j)
      * committed. */
     for (size_t i = 0;
          status == 0 && r->force != NULL && i < Py_ARRAY_LENGTH(places); i++) {
-        status = hr_journal_add_owners(j, r->force, places[i], after);
+        status = hr_place_add_owners(j, r->force, places[i], after);
     }
     if (status == 0 && r->force == NULL && PyModule_Check(r->owner)) {
         status = add_owner(j, r->owner, r->name, after);

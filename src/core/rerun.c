@@ -113,7 +113,7 @@ note_built(struct hr_scope *s, const char *text, const struct hr_block *b)
     for (Py_ssize_t i = 0;
          status == 0 && code != NULL && i < PyList_GET_SIZE(names); i++) {
         PyObject *name = PyList_GET_ITEM(names, i);
-        int uses = hr_code_uses(code, name);
+        int uses = hr_bytecode_uses(code, name);
         status = uses < 0               ? -1
                  : uses & HR_USES_VALUE ? add_name(&s->built, name)
                                         : 0;
@@ -171,7 +171,7 @@ can_rebuild(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
             continue;
         }
         PyObject *code = hr_scope_compile(s, s->u->text, b);
-        int uses = code == NULL ? -1 : hr_code_uses(code, name);
+        int uses = code == NULL ? -1 : hr_bytecode_uses(code, name);
         int pure =
             uses < 0 ? -1
             : k != i && uses == HR_USES_BINDS && b->kind != HR_BLOCK_COMPOUND
@@ -198,7 +198,7 @@ is_base(struct hr_scope *s, size_t i)
     int status = name == NULL ? -1 : PyDict_Contains(s->built, name);
     if (status == 1) {
         PyObject *code = hr_scope_compile(s, s->u->text, b);
-        int uses = code == NULL ? -1 : hr_code_uses(code, name);
+        int uses = code == NULL ? -1 : hr_bytecode_uses(code, name);
         status = uses < 0 ? -1 : uses == HR_USES_BINDS;
         Py_XDECREF(code);
     }
@@ -233,7 +233,7 @@ hr_rerun_give_back(struct hr_scope *s, size_t i, PyObject *name)
         return 0;
     }
     PyObject *code = hr_scope_compile(s, s->u->text, &s->new->items[i]);
-    int uses = code == NULL ? -1 : hr_code_uses(code, name);
+    int uses = code == NULL ? -1 : hr_bytecode_uses(code, name);
     Py_XDECREF(code);
     return uses == HR_USES_BINDS ? give_back(s, i, name) : uses < 0 ? -1 : 0;
 }
@@ -364,7 +364,7 @@ follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
         return 0;
     }
     PyObject *code = hr_scope_compile(s, text, b);
-    int uses = code == NULL ? -1 : hr_code_uses(code, name);
+    int uses = code == NULL ? -1 : hr_bytecode_uses(code, name);
     int status = uses < 0 ? -1 : 0;
     if (status == 0 && helper) {
         /* It computes from a helper that is deleted further down. */

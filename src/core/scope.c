@@ -161,7 +161,7 @@ get_stored_names(struct hr_scope *s, PyObject *code)
     static const char *const own[] = {"__module__", "__qualname__",
                                       "__firstlineno__",
                                       "__static_attributes__", NULL};
-    PyObject *names = hr_code_stored_names(code);
+    PyObject *names = hr_bytecode_stored_names(code);
     for (int k = 0; names != NULL && s->depth > 0 && own[k] != NULL; k++) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
             PyObject *name = PyList_GET_ITEM(names, i);

@@ -190,7 +190,7 @@ static int
 install_bases(struct hr_reach *r, PyObject *live, PyObject *clone)
 {
     PyObject *bases = ((PyTypeObject *)live)->tp_bases;
-    (void)hr_journal_peek(r->p->j, HR_PLACE_BASES, live, NULL, &bases);
+    (void)hr_place_peek(r->p->j, HR_PLACE_BASES, live, NULL, &bases);
     Py_ssize_t n = PyTuple_GET_SIZE(bases);
     PyObject *mapped = PyTuple_New(n);
     int status = mapped == NULL ? -1 : 0, differs = 0;

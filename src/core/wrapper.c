@@ -201,7 +201,7 @@ follow_in_function(struct hr_plan *p, PyObject *wrapper, struct copies *c)
     PyObject *dict = f->func_dict, *holder = NULL;
     int wraps =
         dict != NULL && PyDict_GetItemString(dict, "__wrapped__") != NULL;
-    if (hr_journal_has(p->j, HR_PLACE_FUNCTION, wrapper)) {
+    if (hr_place_has(p->j, HR_PLACE_FUNCTION, wrapper)) {
         return 0;
     }
     for (int i = 0; i < 2; i++) {

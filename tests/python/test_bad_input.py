@@ -186,8 +186,10 @@ def test_huge_file(tmp_path):
     program(
         tmp_path,
         """
-        with open(path, "wb") as out:
+        whole = here / "whole.txt" # half of it would be a good text
+        with open(whole, "wb") as out:
             out.write(b"X = 2\\n" + b"# " + b"x" * (100 << 20) + b"\\n")
+        whole.replace(path)
         refuse(path, "HR103")
         path.write_text(GOOD.format(1))
         good()
