@@ -446,6 +446,12 @@ int hr_import_is_submodule(struct hr_unit *u, PyObject *name);
 /* Run one import statement, seeing what the batch has planned.  1 when it was
  * handled, 0 when it has to be run as any other. */
 int hr_import_run(struct hr_unit *u, const struct hr_block *block);
+/* Does a statement behind the import bind the name again?  1, 0, or -1. */
+int hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
+                             const struct hr_block *import, PyObject *name);
+/* Copies from other modules of the batch that still hold the old values, in
+ * the shadow: as the batch will have them. */
+int hr_import_refresh(struct hr_unit *u);
 
 /* -- value.c: what is known to have no effect --------------------------------
  */

@@ -128,8 +128,14 @@ hr_copy_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
         else if (w->old != NULL &&
                  w->new != NULL &&PyUnicode_Compare(name, w->name) == 0 &&
                  !is_ambiguous(w, list, i)) {
-            status =
-                hr_derive_set(w, s, PyTuple_GET_ITEM(t, 2), w->old, w->new);
+            PyObject *as = PyTuple_GET_ITEM(t, 2);
+            status = hr_import_is_bound_later(text, s->new, b, as);
+            if (status == 0) {
+                status = hr_derive_set(w, s, as, w->old, w->new);
+            }
+            else if (status > 0) {
+                status = 0;
+            }
         }
     }
     Py_XDECREF(list);

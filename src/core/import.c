@@ -442,3 +442,64 @@ hr_import_run(struct hr_unit *u, const struct hr_block *b)
     Py_XDECREF(m.module);
     return status;
 }
+
+int
+hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
+                         const struct hr_block *import, PyObject *name)
+{
+    int is = 0;
+    for (size_t i = 0; is == 0 && i < blocks->count; i++) {
+        const struct hr_block *b = &blocks->items[i];
+        is = b->start >= import->end && b->name_len > 0
+                 ? hr_name_is(text, b, name)
+                 : 0;
+    }
+    return is;
+}
+
+/* A copy that still holds the old value, in the shadow. */
+static int
+refresh_copy(struct hr_unit *u, const struct hr_block *b, PyObject *copy)
+{
+    PyObject *name = PyTuple_GET_ITEM(copy, 1);
+    PyObject *as = PyTuple_GET_ITEM(copy, 2);
+    struct hr_unit *from = hr_unit_find(u->plan, PyTuple_GET_ITEM(copy, 0));
+    if (from == NULL || from == u) {
+        return 0;
+    }
+    if (from->shadow == NULL && hr_unit_plan(from) < 0) {
+        return -1;
+    }
+    PyObject *old = PyDict_GetItemWithError(from->live, name);
+    PyObject *new = planned_value(from, name);
+    PyObject *current = PyDict_GetItemWithError(u->shadow, as);
+    if (old == NULL || new == NULL || new == old ||
+        !hr_value_still_is(current, old)) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int later = hr_import_is_bound_later(u->text, u->blocks, b, as);
+    return later != 0 ? (later < 0 ? -1 : 0)
+                      : PyDict_SetItem(u->shadow, as, new);
+}
+
+int
+hr_import_refresh(struct hr_unit *u)
+{
+    int status = 0;
+    for (size_t i = 0;
+         status == 0 && u->plan->unit_count > 1 && i < u->blocks->count; i++) {
+        const struct hr_block *b = &u->blocks->items[i];
+        if (b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_CLASS ||
+            memmem(u->text + b->start, b->end - b->start, "import", 6) ==
+                NULL) {
+            continue;
+        }
+        PyObject *list = hr_import_read(u, u->text, b);
+        status = list == NULL ? -1 : 0;
+        for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(list); k++) {
+            status = refresh_copy(u, b, PyList_GET_ITEM(list, k));
+        }
+        Py_XDECREF(list);
+    }
+    return status;
+}

@@ -9,107 +9,84 @@
  */
 #include "scope.h"
 
+struct found {
+    struct hr_move *moves; /* ascending */
+    size_t count, capacity;
+};
+
 static int
-compare_moves(const void *a, const void *b)
+add_move(struct found *w, uint32_t first, uint32_t last, uint32_t now)
 {
-    return ((const struct hr_move *)a)->first -
-           ((const struct hr_move *)b)->first;
-}
-
-/* The moved members of a class that changed.  Owned, never NULL but without
- * memory. */
-static struct hr_move *
-find_member_moves(struct hr_unit *u, const struct hr_block *old,
-                  const struct hr_block *new, size_t *count)
-{
-    const struct hr_members *m = hr_text_members(u, old, new);
-    struct hr_diff d = {0};
-    struct hr_move *moves = NULL;
-    *count = 0;
-    if (m != NULL &&
-        hr_diff_blocks(u->source->text, &m->old, u->text, &m->new, &d) == 0) {
-        moves = PyMem_Calloc(m->new.count + 2, sizeof *moves);
+    if (first == now) {
+        return 0;
     }
-    /* The class statement itself, for its __firstlineno__. */
-    if (moves != NULL && old->line != new->line) {
-        moves[(*count)++] = (struct hr_move){(int)old->line, (int)old->line,
-                                             (int)new->line - (int)old->line};
-    }
-    size_t first = *count;
-    for (size_t k = 0; moves != NULL && k < m->new.count; k++) {
-        const struct hr_block *b = &m->new.items[k];
-        const struct hr_block *a =
-            d.match[k] >= 0 ? &m->old.items[d.match[k]] : NULL;
-        if (a != NULL && a->raw_hash == b->raw_hash && a->line != b->line) {
-            moves[(*count)++] = (struct hr_move){
-                (int)a->line, (int)a->end_line, (int)b->line - (int)a->line};
+    if (w->count == w->capacity) {
+        size_t capacity = 2 * w->capacity + 64;
+        struct hr_move *moves =
+            PyMem_Realloc(w->moves, capacity * sizeof *moves);
+        if (moves == NULL) {
+            PyErr_NoMemory();
+            return -1;
         }
+        w->moves = moves;
+        w->capacity = capacity;
     }
-    /* Ascending; they are, but for members that changed places. */
-    if (moves != NULL && *count > first) {
-        qsort(moves + first, *count - first, sizeof *moves, compare_moves);
-    }
-    hr_diff_clear(&d);
-    return moves;
+    w->moves[w->count++] =
+        (struct hr_move){(int)first, (int)last, (int)now - (int)first};
+    return 0;
 }
 
-int
-hr_line_begin(struct hr_unit *u, struct hr_lines *lines)
+static int
+find_moves(struct found *w, struct hr_unit *u, const struct hr_blocks *old,
+           const struct hr_blocks *new)
 {
-    const struct hr_blocks *old = &u->source->blocks, *new = u->blocks;
     struct hr_diff d = {0};
-    struct hr_move *moves;
-    size_t count = 0;
-    *lines = (struct hr_lines){.u = u}; /* it is ended after a failure, too */
-    if (hr_diff_blocks(u->source->text, old, u->text, new, &d) < 0) {
+    int *partner = PyMem_Malloc((old->count + 1) * sizeof *partner);
+    if (partner == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    moves = PyMem_Calloc(old->count + 1, sizeof *moves);
-    int status = moves == NULL ? -1 : 0;
-    int *partner = PyMem_Malloc((old->count + 1) * sizeof *partner);
-    for (size_t i = 0; partner != NULL && i < old->count; i++) {
+    int status = hr_diff_blocks(u->source->text, old, u->text, new, &d);
+    for (size_t i = 0; i < old->count; i++) {
         partner[i] = -1;
     }
-    for (size_t i = 0; partner != NULL && i < new->count; i++) {
+    for (size_t i = 0; status == 0 && i < new->count; i++) {
         if (d.match[i] >= 0) {
             partner[d.match[i]] = (int)i;
         }
     }
-    for (size_t i = 0; status == 0 && partner != NULL && i < old->count; i++) {
+    for (size_t i = 0; status == 0 && i < old->count; i++) {
         const struct hr_block *a = &old->items[i];
         const struct hr_block *b =
             partner[i] >= 0 ? &new->items[partner[i]] : NULL;
         if (b == NULL) {
             continue;
         }
-        int delta = (int)b->line - (int)a->line;
         if (a->raw_hash == b->raw_hash) {
-            if (delta != 0) {
-                moves[count++] =
-                    (struct hr_move){(int)a->line, (int)a->end_line, delta};
-            }
+            status = add_move(w, a->line, a->end_line, b->line);
         }
         else if (a->kind == HR_BLOCK_CLASS && b->kind == HR_BLOCK_CLASS) {
-            size_t more = 0;
-            struct hr_move *inner = find_member_moves(u, a, b, &more);
-            struct hr_move *grown = PyMem_Realloc(
-                moves, (count + more + old->count + 2) * sizeof *moves);
-            if (inner == NULL || grown == NULL) {
-                status = -1;
-            }
-            if (grown != NULL) {
-                moves = grown;
-            }
+            const struct hr_members *m = hr_text_members(u, a, b);
+            /* The class statement itself, for its __firstlineno__. */
+            status = m == NULL ? -1 : add_move(w, a->line, a->line, b->line);
             if (status == 0) {
-                memcpy(moves + count, inner, more * sizeof *inner);
-                count += more;
+                status = find_moves(w, u, &m->old, &m->new);
             }
-            PyMem_Free(inner);
         }
     }
     PyMem_Free(partner);
     hr_diff_clear(&d);
-    *lines = (struct hr_lines){.u = u, .moves = moves, .count = count};
+    return status;
+}
+
+int
+hr_line_begin(struct hr_unit *u, struct hr_lines *lines)
+{
+    struct found found = {0};
+    int status = find_moves(&found, u, &u->source->blocks, u->blocks);
+    /* It is ended after a failure, too. */
+    *lines =
+        (struct hr_lines){.u = u, .moves = found.moves, .count = found.count};
     return status;
 }
 

@@ -123,15 +123,21 @@ has_other_members(struct hr_scope *s)
     return 0;
 }
 
-/* `def f(x=g()):`, by its brackets: what it calls may have changed. */
+/* `def f(x=g()):`, by its brackets: what it calls may have changed.  And what
+ * `def f(x=X):` reads may have been imported from another module that has. */
 static int
-calls_in_header(const char *text, const struct hr_block *b)
+may_read_in_header(struct hr_scope *s, const struct hr_block *b)
 {
+    const char *text = s->u->text;
     const char *at = text + hr_scope_offset_of_line(text, b, b->def_line);
     const char *end = text + b->head_end;
     const char *first = at < end ? memchr(at, '(', (size_t)(end - at)) : NULL;
-    return first != NULL &&
-           memchr(first + 1, '(', (size_t)(end - first - 1)) != NULL;
+    const char *last = first ? memrchr(first, ')', (size_t)(end - first)) : 0;
+    return last != NULL &&
+           (memchr(first + 1, '(', (size_t)(last - first - 1)) != NULL ||
+            (s->u->plan->unit_count > 1 &&
+             (memchr(first, '=', (size_t)(last - first)) != NULL ||
+              memchr(first, ':', (size_t)(last - first)) != NULL)));
 }
 
 /* Plain functions, at the top or in classes, need no shadow. */
@@ -179,7 +185,7 @@ is_plain(struct hr_scope *s)
         int decorated = b->decorated || (k >= 0 && s->old->items[k].decorated);
         if (b->kind != HR_BLOCK_DEF ||
             ((k < 0 || s->old->items[k].head_hash != b->head_hash) &&
-             (decorated || calls_in_header(s->u->text, b)))) {
+             (decorated || may_read_in_header(s, b)))) {
             return 0;
         }
     }
@@ -219,6 +225,9 @@ hr_unit_plan(struct hr_unit *u)
     u->evaluates = !is_plain(&s);
     if (u->evaluates) {
         status = hr_evaluate_shadow(u);
+        if (status == 0) {
+            status = hr_import_refresh(u);
+        }
     }
     else {
         u->shadow = PyDict_New();
@@ -270,7 +279,9 @@ hr_unit_evaluate(struct hr_unit *u)
         u->evaluates = 1;
         return hr_evaluate_shadow(u);
     }
-    return u->evaluates ? 0 : hr_evaluate_widen(u);
+    return u->evaluates               ? 0
+           : hr_evaluate_widen(u) < 0 ? -1
+                                      : hr_import_refresh(u);
 }
 
 int

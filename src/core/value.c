@@ -43,6 +43,60 @@ hr_value_is(PyObject *o)
            t == &PyRange_Type || is_library_value(t);
 }
 
+static int is_same(PyObject *a, PyObject *b);
+
+static int
+are_same_items(PyObject *a, PyObject *b)
+{
+    int same = PySequence_Fast_GET_SIZE(a) == PySequence_Fast_GET_SIZE(b);
+    for (Py_ssize_t i = 0; same == 1 && i < PySequence_Fast_GET_SIZE(a) &&
+                           i < PySequence_Fast_GET_SIZE(b);
+         i++) {
+        PyObject *x = Py_NewRef(PySequence_Fast_GET_ITEM(a, i));
+        PyObject *y = Py_NewRef(PySequence_Fast_GET_ITEM(b, i));
+        same = is_same(x, y);
+        Py_DECREF(x);
+        Py_DECREF(y);
+    }
+    return same;
+}
+
+/* Equal, and of the same types all through: 1 is not True, 0.0 not -0.0.  1,
+ * 0, or -1 with an exception. */
+static int
+is_same(PyObject *a, PyObject *b)
+{
+    if (a == b || Py_TYPE(a) != Py_TYPE(b)) {
+        return a == b;
+    }
+    if (PyFloat_CheckExact(a)) {
+        double x = PyFloat_AS_DOUBLE(a), y = PyFloat_AS_DOUBLE(b);
+        return memcmp(&x, &y, sizeof x) == 0;
+    }
+    if (!PyTuple_CheckExact(a) && !PyList_CheckExact(a) &&
+        !PyDict_CheckExact(a) && !PyAnySet_CheckExact(a)) {
+        return PyObject_RichCompareBool(a, b, Py_EQ);
+    }
+    if (Py_EnterRecursiveCall(" while values are compared")) {
+        return -1;
+    }
+    int same = 1;
+    if (PyTuple_CheckExact(a) || PyList_CheckExact(a)) {
+        same = are_same_items(a, b);
+    }
+    else if (PyDict_CheckExact(a)) {
+        PyObject *x = PyDict_Items(a), *y = PyDict_Items(b);
+        same = x == NULL || y == NULL ? -1 : are_same_items(x, y);
+        Py_XDECREF(x);
+        Py_XDECREF(y);
+    }
+    else {
+        same = PyObject_RichCompareBool(a, b, Py_EQ);
+    }
+    Py_LeaveRecursiveCall();
+    return same;
+}
+
 int
 hr_value_still_is(PyObject *current, PyObject *old)
 {
@@ -53,7 +107,7 @@ hr_value_still_is(PyObject *current, PyObject *old)
         !hr_value_is(old)) {
         return 0;
     }
-    int same = PyObject_RichCompareBool(current, old, Py_EQ);
+    int same = is_same(current, old);
     PyErr_Clear();
     return same == 1;
 }

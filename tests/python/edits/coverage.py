@@ -121,6 +121,8 @@ CLASSES = [
         + ["regular_expression_*", "exec_and_*", "global_written_*"],
     ),
     ("new and removed imports", 7, ["import_*"]),
+    ("imports of the same save", 3, ["*_of_the_same_save"]),
+    ("values that only compare equal", 2, ["equal_*"]),
     ("star imports", 4, ["star_*"]),
     ("circular imports", 2, ["circular_*"]),
     ("packages and namespace packages", 5, ["package_*"]),
