@@ -464,11 +464,8 @@ refresh_copy(struct hr_unit *u, const struct hr_block *b, PyObject *copy)
     PyObject *name = PyTuple_GET_ITEM(copy, 1);
     PyObject *as = PyTuple_GET_ITEM(copy, 2);
     struct hr_unit *from = hr_unit_find(u->plan, PyTuple_GET_ITEM(copy, 0));
-    if (from == NULL || from == u) {
-        return 0;
-    }
-    if (from->shadow == NULL && hr_unit_plan(from) < 0) {
-        return -1;
+    if (from == NULL || from == u || from->shadow == NULL) {
+        return 0; /* in a circle: not planned before its import runs */
     }
     PyObject *old = PyDict_GetItemWithError(from->live, name);
     PyObject *new = planned_value(from, name);
