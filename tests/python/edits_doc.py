@@ -77,6 +77,8 @@ each definition is exchanged, the statement around it is not run for that
 run once, in order; names that are gone go
 as any name of the module
 run once; what is gone goes
+what is read through them is what the other module will hold
+another type counts as a change: 1 is not True, 0.0 not -0.0
 follow the module that they copy from
 ordered as they came, in one batch
 as modules
