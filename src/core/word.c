@@ -53,7 +53,7 @@ struct hr_words *
 hr_word_list(const char *text, size_t size)
 {
     size_t bits = 256;
-    while (bits < size * 2) {
+    while (bits < size / 4) {
         bits *= 2;
     }
     struct hr_words *w = calloc(1, sizeof *w + bits / 8);
