@@ -104,14 +104,6 @@ is_doubtful_class(struct pair *p, const struct hr_block *b, PyObject *name)
     return doubt;
 }
 
-static void
-mark(struct hr_block *b)
-{
-    b->hash = ~b->hash;
-    b->head_hash = ~b->head_hash;
-    b->raw_hash = ~b->raw_hash;
-}
-
 /* Is there a definition that differs?  Marks the blocks, where given. */
 static int
 find_doubts(struct pair *p, struct hr_blocks *blocks)
@@ -131,7 +123,7 @@ find_doubts(struct pair *p, struct hr_blocks *blocks)
         Py_XDECREF(name);
         PyErr_Clear();
         if (doubt && blocks != NULL) {
-            mark(&blocks->items[i]);
+            hr_text_doubt(&blocks->items[i]);
         }
         any |= doubt;
     }

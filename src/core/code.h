@@ -117,6 +117,8 @@ int hr_text_take(struct hr_state *st, struct hr_source *s, uint64_t hash,
 /* The same for a text that is in `f` already. */
 enum hr_lex_status hr_text_split(struct hr_source *s, struct hr_file *f,
                                  struct hr_lex_error *error);
+/* The live code may be of another text: the block counts as changed. */
+void hr_text_doubt(struct hr_block *b);
 /* The members of a class before and after, split once for each plan; NULL
  * without memory. */
 const struct hr_members *hr_text_members(struct hr_unit *u,
@@ -198,7 +200,6 @@ struct hr_plan {
     struct hr_preview *preview; /* owned, or NULL: see preview.c */
     PyObject *donors;    /* owned, or NULL: list of (class, donor, dict) */
     PyObject *caches;    /* owned: list, see hr_revision_clear() */
-    PyObject *made;      /* owned, or NULL: see made.c */
     PyObject *made_ids;  /* owned, or NULL: likewise */
     PyObject *moved;     /* owned: ids of the functions among the next */
     PyObject *followers; /* owned, or NULL: what is on a shadow until then */

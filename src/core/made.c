@@ -73,7 +73,6 @@ hr_made_end(struct hr_plan *p)
     hr_heap_show_frozen(p->st);
     p->evaluating = 0;
     p->st->frozen = 0;
-    Py_CLEAR(p->made);
     Py_CLEAR(p->made_ids);
     PyErr_Restore(type, value, traceback);
 }
@@ -94,13 +93,8 @@ hr_made_after_fork(struct hr_state *st)
 PyObject *
 hr_made_list(struct hr_plan *p)
 {
-    PyObject *list =
-        call_gc("get_objects", p->evaluating == HR_EVALUATING_PAUSED ? 0 : -1);
-    if (list != NULL && p->made != NULL &&
-        PyList_SetSlice(list, 0, 0, p->made) < 0) {
-        Py_CLEAR(list);
-    }
-    return list;
+    return call_gc("get_objects",
+                   p->evaluating == HR_EVALUATING_PAUSED ? 0 : -1);
 }
 
 /* An address that was given out since is never that of an older object, so

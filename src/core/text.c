@@ -339,6 +339,14 @@ copy_blocks(struct hr_blocks *to, const struct hr_blocks *from)
     return 0;
 }
 
+void
+hr_text_doubt(struct hr_block *b)
+{
+    b->hash = ~b->hash;
+    b->head_hash = ~b->head_hash;
+    b->raw_hash = ~b->raw_hash;
+}
+
 const struct hr_members *
 hr_text_members(struct hr_unit *u, const struct hr_block *old,
                 const struct hr_block *new)
@@ -379,9 +387,7 @@ hr_text_members(struct hr_unit *u, const struct hr_block *old,
         /* The live methods may be of another text: all count as changed. */
         struct hr_block *b = &m->old.items[i];
         if (b->kind == HR_BLOCK_DEF) {
-            b->hash = ~b->hash;
-            b->head_hash = ~b->head_hash;
-            b->raw_hash = ~b->raw_hash;
+            hr_text_doubt(b);
         }
     }
     m->next = u->members;
