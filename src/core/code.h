@@ -444,15 +444,19 @@ int hr_import_add_star_names(struct hr_unit *u, const char *text,
                              const struct hr_block *b, PyObject *names);
 /* Is the name of a package one of its submodules? */
 int hr_import_is_submodule(struct hr_unit *u, PyObject *name);
-/* Run one import statement, seeing what the batch has planned.  1 when it was
- * handled, 0 when it has to be run as any other. */
-int hr_import_run(struct hr_unit *u, const struct hr_block *block);
 /* Does a statement behind the import bind the name again?  1, 0, or -1. */
 int hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
                              const struct hr_block *import, PyObject *name);
+
+/* -- importing.c: `from m import x` in a batch -------------------------------
+ */
+
+/* Run one import statement, seeing what the batch has planned.  1 when it was
+ * handled, 0 when it has to be run as any other. */
+int hr_importing_run(struct hr_unit *u, const struct hr_block *block);
 /* Copies from other modules of the batch that still hold the old values, in
  * the shadow: as the batch will have them. */
-int hr_import_refresh(struct hr_unit *u);
+int hr_importing_refresh(struct hr_unit *u);
 
 /* -- value.c: what is known to have no effect --------------------------------
  */
@@ -473,10 +477,6 @@ int hr_value_has_attribute(PyObject *name);
 /* -- pure.c: what can be computed again --------------------------------------
  */
 
-/* Is the name a word of this text? */
-int hr_pure_reads(const char *text, size_t size, PyObject *name);
-/* May it be one? */
-int hr_pure_may_read(const char *text, size_t size, PyObject *name);
 /* Where names are looked up.  Owned. */
 struct hr_world {
     PyObject *globals, *locals; /* dicts; locals NULL: of a module */
@@ -532,6 +532,10 @@ int hr_word_may_have(const struct hr_words *w, uint64_t hash);
 int hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package);
 /* The hash of a word; -1 with an exception. */
 int hr_word_hash(PyObject *word, uint64_t *hash);
+/* Is the name a word of this text? */
+int hr_word_is_in(const char *text, size_t size, PyObject *name);
+/* May it be one? */
+int hr_word_may_be_in(const char *text, size_t size, PyObject *name);
 
 /* -- derive.c: copies and constants in other places --------------------------
  */

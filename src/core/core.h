@@ -90,6 +90,11 @@ hr_clock_ns(clockid_t clock)
 /* A public setting (a bool or an int), 0 when it is not there. */
 long hr_setting(struct hr_state *st, const char *name);
 
+/* -- method.c: the functions of the module ---------------------------------
+ */
+
+extern PyMethodDef hr_method_table[];
+
 /* -- log.c ---------------------------------------------------------------- */
 
 /* One sentence through the program's logger; never fails, keeps the current

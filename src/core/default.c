@@ -302,7 +302,7 @@ hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
     int lambda = b->kind == HR_BLOCK_ASSIGN;
     uint32_t start = hr_scope_offset_of_line(text, b, b->def_line);
     if (start >= b->head_end ||
-        !hr_pure_may_read(text + start, b->head_end - start, changed)) {
+        !hr_word_may_be_in(text + start, b->head_end - start, changed)) {
         return 0;
     }
     PyObject *name = hr_scope_name(s, text, b);

@@ -46,7 +46,7 @@ count_bindings(struct hr_scope *s, const char *text, PyObject *name)
             Py_XDECREF(other);
         }
         else if (b->kind != HR_BLOCK_STRING && b->kind != HR_BLOCK_IMPORT &&
-                 hr_pure_may_read(text + b->start, b->end - b->start, name)) {
+                 hr_word_may_be_in(text + b->start, b->end - b->start, name)) {
             PyObject *names = hr_scope_bound_names(s, text, b);
             count = names == NULL
                         ? -1
@@ -142,7 +142,7 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
 {
     const char *at = text + b->start, *end = text + b->end, *found;
     if (w->owner == s->u->dict || w->owner == s->type) {
-        return hr_pure_may_read(at, b->end - b->start, w->name);
+        return hr_word_may_be_in(at, b->end - b->start, w->name);
     }
     Py_ssize_t n;
     const char *name = PyUnicode_AsUTF8AndSize(w->name, &n);
@@ -154,8 +154,8 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
         at = found + 1;
     }
     PyErr_Clear();
-    return !hr_pure_reads(text + b->start, b->end - b->start, w->name) &&
-           hr_pure_may_read(text + b->start, b->end - b->start, w->name);
+    return !hr_word_is_in(text + b->start, b->end - b->start, w->name) &&
+           hr_word_may_be_in(text + b->start, b->end - b->start, w->name);
 }
 
 int
@@ -212,7 +212,7 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
     int status = 0;
     if (b->kind == HR_BLOCK_CLASS) {
         /* Copies may stand in it, too. */
-        return hr_pure_may_read(at, size, w->name)
+        return hr_word_may_be_in(at, size, w->name)
                    ? hr_member_follow(w, s, text, b)
                    : 0;
     }
@@ -221,7 +221,7 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
          b->kind == HR_BLOCK_OTHER) &&
         memmem(at, size, "import", 6) != NULL &&
         (memchr(at, '*', size) != NULL ||
-         hr_pure_may_read(at, size, w->name))) {
+         hr_word_may_be_in(at, size, w->name))) {
         status = hr_copy_follow(w, s, text, b);
     }
     if (status < 0 || w->new == NULL || !is_read(w, s, text, b)) {

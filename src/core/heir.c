@@ -21,7 +21,7 @@ int
 hr_heir_is_made(PyObject *type)
 {
     return own_attribute(type, "__dataclass_fields__") != NULL ||
-           hr_classdef_consumes_members(type);
+           hr_whole_consumes_members(type);
 }
 
 /* The newest donor of a class, or NULL.  Borrowed. */

@@ -1,14 +1,10 @@
-/* `from m import x`: read by its words, and run so that it sees the batch.
+/* `from m import x`, read by its words.
  *
  * Which names a statement copies from which module is told without compiling
- * it.  An import from a module of the same batch takes what that module will
- * hold, not what it holds; all other imports run as any statement.  Called by
- * scope.c for statements that run, and by derive.c for those that have run
- * long ago.
+ * it: for statements that run (importing.c, statement.c), and for those that
+ * have run long ago (copy.c).
  */
 #include "code.h"
-
-/* -- Reading the statement ------------------------------------------------ */
 
 struct reader {
     const char *at, *end;
@@ -370,79 +366,6 @@ hr_import_is_submodule(struct hr_unit *u, PyObject *name)
     return module == value;
 }
 
-/* -- Imports that run in a batch ------------------------------------------ */
-
-/* What a name of another module of the batch will hold.  Borrowed. */
-static PyObject *
-planned_value(struct hr_unit *u, PyObject *name)
-{
-    PyObject *value =
-        u->shadow ? PyDict_GetItemWithError(u->shadow, name) : NULL;
-    if (value == NULL && !u->evaluates) {
-        value = PyDict_GetItemWithError(u->dict, name);
-    }
-    return value;
-}
-
-static int
-import_star(struct hr_unit *u, struct hr_unit *from)
-{
-    PyObject *source = from->evaluates ? from->shadow : from->dict;
-    PyObject *all = PyDict_GetItemString(source, "__all__");
-    PyObject *key, *value;
-    Py_ssize_t pos = 0;
-    while (PyDict_Next(source, &pos, &key, &value)) {
-        if (hr_import_is_public(all, key) &&
-            PyDict_SetItem(u->shadow, key, value) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int
-hr_import_run(struct hr_unit *u, const struct hr_block *b)
-{
-    struct reader m = {0};
-    PyObject *name, *as;
-    int status = begin_text(&m, u->dict, u->text, b);
-    if (status <= 0) {
-        return status;
-    }
-    struct hr_unit *from = hr_unit_find(u->plan, m.module);
-    /* In a circle it has not been planned yet: first, as an import does. */
-    if (from != NULL && from->shadow == NULL && hr_unit_plan(from) < 0) {
-        Py_DECREF(m.module);
-        return -1;
-    }
-    PyObject *names = PyDict_New();
-    status = names == NULL ? -1 : from != NULL && from != u;
-    int kind;
-    while (status == 1 && (kind = next_name(&m, &name, &as)) != 0) {
-        if (kind == 2) {
-            status = import_star(u, from) < 0 ? -1 : 1;
-            break;
-        }
-        PyObject *value = kind < 0 ? NULL : planned_value(from, name);
-        if (value == NULL) {
-            status = PyErr_Occurred() ? -1 : 0; /* a submodule, or nothing */
-        }
-        else if (PyDict_SetItem(names, as, value) < 0) {
-            status = -1;
-        }
-        if (kind > 0) {
-            Py_DECREF(name);
-            Py_DECREF(as);
-        }
-    }
-    if (status == 1 && PyDict_Update(u->shadow, names) < 0) {
-        status = -1;
-    }
-    Py_XDECREF(names);
-    Py_XDECREF(m.module);
-    return status;
-}
-
 int
 hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
                          const struct hr_block *import, PyObject *name)
@@ -455,48 +378,4 @@ hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
                  : 0;
     }
     return is;
-}
-
-/* A copy that still holds the old value, in the shadow. */
-static int
-refresh_copy(struct hr_unit *u, const struct hr_block *b, PyObject *copy)
-{
-    PyObject *name = PyTuple_GET_ITEM(copy, 1);
-    PyObject *as = PyTuple_GET_ITEM(copy, 2);
-    struct hr_unit *from = hr_unit_find(u->plan, PyTuple_GET_ITEM(copy, 0));
-    if (from == NULL || from == u || from->shadow == NULL) {
-        return 0; /* in a circle: not planned before its import runs */
-    }
-    PyObject *old = PyDict_GetItemWithError(from->live, name);
-    PyObject *new = planned_value(from, name);
-    PyObject *current = PyDict_GetItemWithError(u->shadow, as);
-    if (old == NULL || new == NULL || new == old ||
-        !hr_value_still_is(current, old)) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    int later = hr_import_is_bound_later(u->text, u->blocks, b, as);
-    return later != 0 ? (later < 0 ? -1 : 0)
-                      : PyDict_SetItem(u->shadow, as, new);
-}
-
-int
-hr_import_refresh(struct hr_unit *u)
-{
-    int status = 0;
-    for (size_t i = 0;
-         status == 0 && u->plan->unit_count > 1 && i < u->blocks->count; i++) {
-        const struct hr_block *b = &u->blocks->items[i];
-        if (b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_CLASS ||
-            memmem(u->text + b->start, b->end - b->start, "import", 6) ==
-                NULL) {
-            continue;
-        }
-        PyObject *list = hr_import_read(u, u->text, b);
-        status = list == NULL ? -1 : 0;
-        for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(list); k++) {
-            status = refresh_copy(u, b, PyList_GET_ITEM(list, k));
-        }
-        Py_XDECREF(list);
-    }
-    return status;
 }

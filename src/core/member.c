@@ -29,7 +29,7 @@ reads_touched(struct hr_unit *u, const char *text, const struct hr_block *b)
     while (PyDict_Next(u->shadow, &pos, &name, &value)) {
         if (value != PyDict_GetItemWithError(u->before, name) &&
             PyUnicode_Check(name) &&
-            hr_pure_may_read(text + b->start, b->end - b->start, name)) {
+            hr_word_may_be_in(text + b->start, b->end - b->start, name)) {
             return 1;
         }
     }

@@ -169,7 +169,7 @@ is_deleted(struct hr_scope *s, PyObject *name)
         }
         if (b->kind == HR_BLOCK_OTHER && end - at > 4 &&
             strncmp(at, "del", 3) == 0 &&
-            hr_pure_may_read(at, (size_t)(end - at), name)) {
+            hr_word_may_be_in(at, (size_t)(end - at), name)) {
             return 1;
         }
     }

@@ -166,8 +166,8 @@ can_rebuild(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
             (b->name_len > 0
                  ? hr_scope_is_named(s, s->u->text, b, name) == 0
                  : !is_builder_kind(b) ||
-                       !hr_pure_may_read(s->u->text + b->start,
-                                         b->end - b->start, written))) {
+                       !hr_word_may_be_in(s->u->text + b->start,
+                                          b->end - b->start, written))) {
             continue;
         }
         PyObject *code = hr_scope_compile(s, s->u->text, b);
@@ -360,7 +360,7 @@ follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
     }
     if (!named &&
         ((b->name_len > 0 && !helper) ||
-         !hr_pure_may_read(text + b->start, b->end - b->start, written))) {
+         !hr_word_may_be_in(text + b->start, b->end - b->start, written))) {
         return 0;
     }
     PyObject *code = hr_scope_compile(s, text, b);
@@ -411,7 +411,7 @@ is_conditional(struct hr_scope *s, size_t i)
                 return -1;
             }
             reads =
-                hr_pure_reads(text + b->start, b->head_end - b->start, name);
+                hr_word_is_in(text + b->start, b->head_end - b->start, name);
             Py_DECREF(name);
         }
     }

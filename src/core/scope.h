@@ -190,11 +190,19 @@ int hr_classdef_follow(struct hr_scope *s, const struct hr_block *old,
 /* Run the statement of a class as a whole once more. */
 int hr_classdef_again(struct hr_scope *outer, PyObject *type, PyObject *name,
                       const struct hr_block *old, const struct hr_block *new);
-/* Has it a metaclass that may make something of every member? */
-int hr_classdef_consumes_members(PyObject *type);
 /* -1 with a RudeEdit when __slots__ would be others (NULL: none). */
 int hr_classdef_check_slots(struct hr_state *st, PyObject *type,
                             PyObject *slots);
+
+/* -- whole.c: must a class statement run whole? --------------------------- */
+
+/* Does a changed statement, whose class is s->type? */
+int hr_whole_is_needed(struct hr_scope *s, const struct hr_block *old,
+                       const struct hr_block *new);
+/* Is the class made from its members? */
+int hr_whole_is_made(struct hr_scope *s, const struct hr_block *b);
+/* Has it a metaclass that may make something of every member? */
+int hr_whole_consumes_members(PyObject *type);
 
 /* -- remake.c: a class statement that is run whole ------------------------ */
 
@@ -212,6 +220,14 @@ int hr_remake_merge_all(struct hr_scope *s, Py_ssize_t from);
 
 /* `type` takes the content of `donor`. */
 int hr_remake_take(struct hr_plan *p, PyObject *type, PyObject *donor);
+
+/* -- past.c: what the program has done to a class ------------------------- */
+
+/* What is the program's in `type`, made by the statement `old` or by one
+ * inside it, goes to the donor.  `s`: the scope of the members, or NULL where
+ * their texts are not known. */
+int hr_past_keep(struct hr_scope *outer, struct hr_scope *s, PyObject *type,
+                 PyObject *donor, const struct hr_block *old, int same_head);
 
 /* -- heir.c: what inherits from a class that was made again ---------------
  */

@@ -68,7 +68,7 @@ run_import(struct hr_scope *s, const struct hr_block *b)
         }
     }
     if (status == 0 && s->depth == 0) {
-        status = hr_import_run(s->u, b);
+        status = hr_importing_run(s->u, b);
         if (status == 1) {
             PyObject *names = hr_scope_bound_names(s, s->u->text, b);
             status =

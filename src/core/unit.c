@@ -226,7 +226,7 @@ hr_unit_plan(struct hr_unit *u)
     if (u->evaluates) {
         status = hr_evaluate_shadow(u);
         if (status == 0) {
-            status = hr_import_refresh(u);
+            status = hr_importing_refresh(u);
         }
     }
     else {
@@ -281,7 +281,7 @@ hr_unit_evaluate(struct hr_unit *u)
     }
     return u->evaluates               ? 0
            : hr_evaluate_widen(u) < 0 ? -1
-                                      : hr_import_refresh(u);
+                                      : hr_importing_refresh(u);
 }
 
 int

@@ -1,4 +1,4 @@
-/* Which words may stand in a text.
+/* Which words stand in a text.
  *
  * Thousands of files are followed, and a changed name concerns few of them.
  * For each text that was asked about, a filter of its words is kept: one that
@@ -113,4 +113,34 @@ int
 hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package)
 {
     return w->stars && ((is_package && w->package_stars) || is_set(w, last));
+}
+
+int
+hr_word_is_in(const char *text, size_t size, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *word = PyUnicode_AsUTF8AndSize(name, &n);
+    const char *at = text, *end = text + size;
+    while (word != NULL && at < end &&
+           (at = memmem(at, (size_t)(end - at), word, (size_t)n)) != NULL) {
+        const char *after = at + n;
+        int before_ok = at == text || !(Py_ISALNUM(at[-1]) || at[-1] == '_');
+        int after_ok = after >= end || !(Py_ISALNUM(*after) || *after == '_');
+        if (before_ok && after_ok) {
+            return 1;
+        }
+        at++;
+    }
+    return 0;
+}
+
+int
+hr_word_may_be_in(const char *text, size_t size, PyObject *name)
+{
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] >= 0x80) {
+            return 1; /* names can be written in several ways (name.c) */
+        }
+    }
+    return hr_word_is_in(text, size, name);
 }

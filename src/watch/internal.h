@@ -7,6 +7,7 @@
  *     table.c    hash table of items that begin with their hash
  *     content.c  read a file safely
  *     tree.c     folders as a tree of path components, kept watched by path
+ *     node.c     the nodes of that tree
  *     path.c     paths, and the names that events are looked up by
  *     file.c     followed files, and the states that a save takes them through
  *     look.c     reading a file, comparing, reporting
@@ -117,7 +118,7 @@ char *hr_content_refusal(const struct hr_content *content, const char *path,
 uint64_t hr_content_sign(const struct stat *st);
 const char *hr_errno_text(int error);
 
-/* ---- tree.c ----------------------------------------------------------- */
+/* ---- node.c and tree.c ------------------------------------------------ */
 
 /* A name in a folder that events are looked up by. */
 struct hr_name {
@@ -173,6 +174,10 @@ struct hr_node *hr_node_find(struct hr_watch *w, const char *path);
 struct hr_node *hr_node_child(struct hr_watch *w, const struct hr_node *parent,
                               const char *name, size_t length);
 void hr_node_release(struct hr_watch *w, struct hr_node *node);
+/* What a missing child changes for its parent. */
+void hr_node_set_exists(struct hr_watch *w, struct hr_node *node, int exists);
+/* It is no link to that folder any more. */
+void hr_node_unlink(struct hr_watch *w, struct hr_node *node);
 unsigned hr_node_wants(const struct hr_node *node);
 void hr_node_refresh(struct hr_watch *w, struct hr_node *node);
 void hr_node_queue_recheck(struct hr_watch *w, struct hr_node *node);
