@@ -33,7 +33,8 @@ if (3, 9) <= sys.version_info < (3, 14) and os.path.exists(header):
 run_one() {
     local version=$1 python=$2 home=$ROOT/.matrix/$1 began=$SECONDS
     mkdir -p "$home"
-    local log=$home/log.txt
+    local log=$home/log.txt temporary
+    temporary=$(mktemp -d)
     {
         [ -x "$home/venv/bin/python" ] || "$python" -m venv "$home/venv"
         # A copy of its own: meson writes beside the sources, and who edits the
@@ -48,13 +49,14 @@ run_one() {
                 'rich>=12,<15' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7' &&
             cd "$home/source" &&
             HOT_RELOAD_SWAPS=${HOT_RELOAD_SWAPS:-4000} \
-                HOT_RELOAD_SHUTDOWNS=${HOT_RELOAD_SHUTDOWNS:-40} \
+                HOT_RELOAD_SHUTDOWNS=${HOT_RELOAD_SHUTDOWNS:-40} TMPDIR=$temporary \
                 "$home/venv/bin/pytest" -q -p no:cacheprovider tests/python \
                 --ignore tests/python/test_demo.py \
                 --ignore tests/python/test_webui.py \
                 --ignore tests/python/test_c.py
     } > "$log" 2>&1 < /dev/null
     local status=$?
+    rm -rf "$temporary"
     local summary
     summary=$(grep -E '[0-9]+ (passed|failed|error)' "$log" | tail -1 | tr -d '=')
     [ $status -eq 0 ] && [ -n "$summary" ] && verdict=ok || verdict=FAILED

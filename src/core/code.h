@@ -401,6 +401,8 @@ void hr_begun_redirect(struct hr_plan *p);
 int hr_substitute_add(struct hr_plan *p, PyObject *new, PyObject *kept);
 /* What stands for a new object, or NULL.  Borrowed. */
 PyObject *hr_substitute_kept(struct hr_plan *p, PyObject *o);
+/* The object that a preview shows, or NULL when it is none.  Borrowed. */
+PyObject *hr_substitute_preview_of(struct hr_plan *p, PyObject *o);
 int hr_substitute_dict(struct hr_plan *p, PyObject *dict);
 int hr_substitute_in(struct hr_plan *p, PyObject *o);
 /* In all that was made; before the commit. */

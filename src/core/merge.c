@@ -204,6 +204,10 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                PyObject **value, const struct hr_block *b)
 {
     struct hr_plan *p = s->u->plan;
+    PyObject *of = hr_substitute_preview_of(p, *value);
+    if (of != NULL) {
+        Py_SETREF(*value, Py_NewRef(of));
+    }
     PyObject *kept = hr_substitute_kept(p, *value);
     if (kept != NULL) {
         Py_SETREF(*value, Py_NewRef(kept));

@@ -340,7 +340,7 @@ hr_preview_finish(struct hr_plan *p)
         if (p->pairs[i].preview && PyFunction_Check(o) &&
             (Py_REFCNT(o) > 1 ||
              HR_AS_FUNCTION(o)->func_weakreflist != NULL) &&
-            call_what_is_there(p, o, p->pairs[i].kept) < 0) {
+            call_what_is_there(p, o, hr_substitute_kept(p, o)) < 0) {
             hr_log_exception(p->st, "%R keeps the body of this save", o);
         }
     }

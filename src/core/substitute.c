@@ -66,8 +66,8 @@ hr_substitute_add(struct hr_plan *p, PyObject *new, PyObject *kept)
     return 0;
 }
 
-PyObject *
-hr_substitute_kept(struct hr_plan *p, PyObject *o)
+static struct hr_pair *
+find_pair(struct hr_plan *p, PyObject *o)
 {
     if (p->pair_count == 0) {
         return NULL;
@@ -76,11 +76,28 @@ hr_substitute_kept(struct hr_plan *p, PyObject *o)
     while (p->pair_table[at] != 0) {
         struct hr_pair *pair = &p->pairs[p->pair_table[at] - 1];
         if (pair->new == o) {
-            return pair->kept;
+            return pair;
         }
         at = (at + 1) & (p->pair_slots - 1);
     }
     return NULL;
+}
+
+PyObject *
+hr_substitute_preview_of(struct hr_plan *p, PyObject *o)
+{
+    struct hr_pair *pair = find_pair(p, o);
+    return pair != NULL && pair->preview ? pair->kept : NULL;
+}
+
+PyObject *
+hr_substitute_kept(struct hr_plan *p, PyObject *o)
+{
+    struct hr_pair *pair = find_pair(p, o);
+    /* The preview may be one of an object that has itself been made. */
+    struct hr_pair *next =
+        pair != NULL && pair->preview ? find_pair(p, pair->kept) : NULL;
+    return next != NULL ? next->kept : pair != NULL ? pair->kept : NULL;
 }
 
 void

@@ -246,4 +246,26 @@ EDITS = [
         """,
         check="m.X = 50; assert (m.FIRST, next(m.G)) == (1, 50)",
     ),
+    Edit(
+        "other_decorator_where_a_new_statement_leads_to_the_result",
+        """
+        def w1(fn):
+            def wrapper(*a): return 'w1', fn(*a)
+            return wrapper
+        def w2(fn):
+            def wrapper(*a): return 'w2', fn(*a)
+            return wrapper
+        @w1
+        def f(): return K
+        class K:
+            def m(self): return f
+        """,
+        swap("@w1\ndef f(): return K", "@w2\ndef f(): return K, 2\n@w2\ndef g(): return f"),
+        setup="h = m.f; k = m.K()",
+        then=[swap("return K, 2", "return K, 3")],
+        check="""
+        assert h is m.f is k.m() and h() == ('w2', (m.K, 3))
+        assert m.g() == ('w2', h)
+        """,
+    ),
 ]
