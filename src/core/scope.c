@@ -88,44 +88,6 @@ hr_scope_is_named(struct hr_scope *s, const char *text,
     return same;
 }
 
-/* Does the block bind the name, as far as its words tell? */
-static int
-may_bind(struct hr_scope *s, const char *text, const struct hr_block *b,
-         PyObject *name)
-{
-    return b->name_len > 0
-               ? hr_scope_is_named(s, text, b, name) == 1
-               : b->kind == HR_BLOCK_COMPOUND &&
-                     hr_name_may_be_in(text + b->start, b->end - b->start,
-                                       name) == 1;
-}
-
-const struct hr_block *
-hr_scope_old_block(struct hr_scope *s, PyObject *name)
-{
-    const struct hr_block *found = NULL;
-    for (size_t i = s->new->count; i-- > 0;) {
-        if (!may_bind(s, s->u->text, &s->new->items[i], name)) {
-            continue;
-        }
-        int k = s->diff.match[i];
-        if (k >= 0) {
-            found = &s->old->items[k];
-            break;
-        }
-        /* A definition that was put under an `if`, or taken out. */
-        for (size_t o = s->old->count; found == NULL && o-- > 0;) {
-            if (!s->diff.used[o] &&
-                may_bind(s, s->old_text, &s->old->items[o], name)) {
-                found = &s->old->items[o];
-            }
-        }
-        break;
-    }
-    PyErr_Clear();
-    return found;
-}
-
 /* -- Names ---------------------------------------------------------------- */
 
 int
@@ -233,6 +195,61 @@ hr_scope_binds(struct hr_scope *s, const char *text, const struct hr_block *b,
         Py_XDECREF(names);
     }
     return has;
+}
+
+/* Does the block bind the name, as far as its words tell? */
+static int
+may_bind(struct hr_scope *s, const char *text, const struct hr_block *b,
+         PyObject *name)
+{
+    return b->name_len > 0
+               ? hr_scope_is_named(s, text, b, name) == 1
+               : b->kind == HR_BLOCK_COMPOUND &&
+                     hr_name_may_be_in(text + b->start, b->end - b->start,
+                                       name) == 1;
+}
+
+/* Does the old block go on in a new one that binds the name as well? */
+static int
+goes_on(struct hr_scope *s, size_t o, PyObject *name)
+{
+    for (size_t i = 0; s->diff.used[o] && i < s->new->count; i++) {
+        if (s->diff.match[i] == (int)o) {
+            int binds = hr_scope_binds(s, s->u->text, &s->new->items[i], name);
+            if (binds < 0) {
+                PyErr_Clear();
+            }
+            return binds == 1;
+        }
+    }
+    return 0;
+}
+
+const struct hr_block *
+hr_scope_old_block(struct hr_scope *s, PyObject *name)
+{
+    const struct hr_block *found = NULL;
+    for (size_t i = s->new->count; i-- > 0;) {
+        if (!may_bind(s, s->u->text, &s->new->items[i], name)) {
+            continue;
+        }
+        int k = s->diff.match[i];
+        if (k >= 0 && may_bind(s, s->old_text, &s->old->items[k], name)) {
+            found = &s->old->items[k];
+            break;
+        }
+        /* A definition that was put under an `if`, or taken out; statements
+         * are paired in order, not by what they bind. */
+        for (size_t o = s->old->count; found == NULL && o-- > 0;) {
+            if (may_bind(s, s->old_text, &s->old->items[o], name) &&
+                !goes_on(s, o, name)) {
+                found = &s->old->items[o];
+            }
+        }
+        break;
+    }
+    PyErr_Clear();
+    return found;
 }
 
 int

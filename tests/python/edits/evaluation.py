@@ -247,7 +247,7 @@ EDITS = [
         check="m.X = 50; assert (m.FIRST, next(m.G)) == (1, 50)",
     ),
     Edit(
-        "other_decorator_where_a_new_statement_leads_to_the_result",
+        "decorator_replaced_where_a_new_statement_leads_to_the_result",
         """
         def w1(fn):
             def wrapper(*a): return 'w1', fn(*a)

@@ -478,6 +478,25 @@ EDITS = [
         check="assert h() == 'slower'",
     ),
     Edit(
+        "under_for_then_under_with_and_another_statement_before_it",
+        """
+        for _ in (1,):
+            def f(): return 1
+        """,
+        """
+        try:
+            def g(): return 3
+        finally:
+            pass
+        import contextlib
+        with contextlib.suppress(KeyError):
+            def f(): return 2
+        """,
+        setup="h = m.f",
+        then=[swap("return 2", "return 4")],
+        check="assert h is m.f and h() == 4 and m.g() == 3",
+    ),
+    Edit(
         "under_try_import_fallback_changed",
         """
         try:
