@@ -47,7 +47,7 @@ $(TOOLS): $(VENV)/bin/python tests/requirements.txt demo/requirements.txt
 
 # -- tests ---------------------------------------------------------------------
 
-$(BUILD)/c/%: tests/c/%.c tests/c/check.h $(wildcard src/watch/*.[ch] src/lex/*.[ch])
+$(BUILD)/c/%: tests/c/%.c $(wildcard tests/c/*.h) $(wildcard src/watch/*.[ch] src/lex/*.[ch])
 	@mkdir -p $(BUILD)/c
 	$(CC) $(CFLAGS_TEST) -Isrc -Isrc/watch -Isrc/lex -Itests/c $< \
 		$(if $(findstring test_watch,$<),$(wildcard src/watch/*.c)) \

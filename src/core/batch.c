@@ -60,6 +60,19 @@ hr_batch_unlock(struct hr_engine *e)
 
 /* -- Sources that were refused -------------------------------------------- */
 
+/* Room for one more change behind those of a batch, or NULL. */
+static struct hr_change *
+get_room(struct hr_batch *b)
+{
+    struct hr_change *changes =
+        realloc(b->changes, (b->count + 1) * sizeof *changes);
+    if (changes == NULL) {
+        return NULL;
+    }
+    b->changes = changes;
+    return &changes[b->count];
+}
+
 /* 1 when it was there. */
 static int
 forget_refused(struct hr_engine *e, const char *path)
@@ -87,13 +100,10 @@ note_refused(struct hr_engine *e, struct hr_change *changes, size_t n)
         if (changes[i].text == NULL || e->refused.count >= MAX_REFUSED) {
             continue;
         }
-        struct hr_change *all =
-            realloc(e->refused.changes, (e->refused.count + 1) * sizeof *all);
-        if (all == NULL) {
+        struct hr_change *c = get_room(&e->refused);
+        if (c == NULL) {
             return;
         }
-        e->refused.changes = all;
-        struct hr_change *c = &all[e->refused.count];
         *c = changes[i];
         c->error = NULL;
         c->path = strdup(changes[i].path);
@@ -346,13 +356,12 @@ hr_batch_hold(struct hr_engine *e, struct hr_batch *batch)
         if (c->live) {
             continue;
         }
-        struct hr_change *held =
-            realloc(e->held.changes, (e->held.count + 1) * sizeof *held);
+        struct hr_change *held = get_room(&e->held);
         if (held == NULL) {
             return;
         }
-        e->held.changes = held;
-        held[e->held.count++] = *c;
+        *held = *c;
+        e->held.count++;
         memset(c, 0, sizeof *c);
     }
     e->held_until = hr_clock_ns(CLOCK_MONOTONIC) + e->hold_ns;

@@ -87,6 +87,23 @@ hr_clock_ns(clockid_t clock)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Room for one more item of an array that doubles: the array, moved or not.
+ * NULL with an exception, and then it is as it was. */
+static inline void *
+hr_grow(void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity) {
+        return items;
+    }
+    size_t more = *capacity ? *capacity * 2 : 8;
+    void *grown = PyMem_Realloc(items, more * size);
+    if (grown == NULL) {
+        return PyErr_NoMemory();
+    }
+    *capacity = more;
+    return grown;
+}
+
 /* A public setting (a bool or an int), 0 when it is not there. */
 long hr_setting(struct hr_state *st, const char *name);
 

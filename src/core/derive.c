@@ -16,16 +16,11 @@
 static int
 push(struct hr_derive *w, size_t index)
 {
-    if (w->count == w->capacity) {
-        size_t capacity = w->capacity ? w->capacity * 2 : 64;
-        size_t *queue = PyMem_Realloc(w->queue, capacity * sizeof *queue);
-        if (queue == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        w->queue = queue;
-        w->capacity = capacity;
+    size_t *queue = hr_grow(w->queue, w->count, &w->capacity, sizeof *queue);
+    if (queue == NULL) {
+        return -1;
     }
+    w->queue = queue;
     w->queue[w->count++] = index;
     return 0;
 }

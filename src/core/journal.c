@@ -48,17 +48,12 @@ int
 hr_journal_add(struct hr_journal *j, enum hr_place place, PyObject *owner,
                PyObject *key, PyObject *value)
 {
-    if (j->count == j->capacity) {
-        size_t capacity = j->capacity ? j->capacity * 2 : 4;
-        struct hr_swap *swaps =
-            PyMem_Realloc(j->swaps, capacity * sizeof *swaps);
-        if (swaps == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        j->swaps = swaps;
-        j->capacity = capacity;
+    struct hr_swap *swaps =
+        hr_grow(j->swaps, j->count, &j->capacity, sizeof *swaps);
+    if (swaps == NULL) {
+        return -1;
     }
+    j->swaps = swaps;
     if (place == HR_PLACE_FUNCTION) {
         /* Events belong to code: of thousands of closures, once. */
         int same =
@@ -168,20 +163,24 @@ is_lost(struct hr_swap *s, PyObject *content, int back)
     return s->lost;
 }
 
+/* In a dict, or in a class. */
 static int
-swap_dict(struct hr_swap *s, int back)
+swap_name(struct hr_swap *s, int back)
 {
-    PyObject *old = PyDict_GetItemWithError(s->owner, s->key);
+    int is_type = s->place == HR_PLACE_TYPE;
+    PyObject *dict =
+        is_type ? hr_compat_type_dict((PyTypeObject *)s->owner) : s->owner;
+    PyObject *old = PyDict_GetItemWithError(dict, s->key);
     if (old == NULL && PyErr_Occurred()) {
         return -1;
     }
-    if (is_lost(s, old, back)) {
+    if (is_lost(s, old, back) || (old == NULL && s->value == NULL)) {
         return 0;
     }
     Py_XINCREF(old);
-    int status = s->value != NULL ? PyDict_SetItem(s->owner, s->key, s->value)
-                 : old != NULL    ? PyDict_DelItem(s->owner, s->key)
-                                  : 0;
+    int status = is_type            ? hr_class_set(s->owner, s->key, s->value)
+                 : s->value != NULL ? PyDict_SetItem(dict, s->key, s->value)
+                                    : PyDict_DelItem(dict, s->key);
     if (status < 0) {
         Py_XDECREF(old);
         return -1;
@@ -189,28 +188,6 @@ swap_dict(struct hr_swap *s, int back)
     PyObject *value = s->value;
     s->value = old;
     /* The dict holds it now, so this cannot be the last reference. */
-    Py_XDECREF(value);
-    return 0;
-}
-
-static int
-swap_type(struct hr_swap *s, int back)
-{
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)s->owner);
-    PyObject *old = PyDict_GetItemWithError(dict, s->key);
-    if (old == NULL && (PyErr_Occurred() || s->value == NULL)) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    if (is_lost(s, old, back)) {
-        return 0;
-    }
-    Py_XINCREF(old);
-    if (hr_class_set(s->owner, s->key, s->value) < 0) {
-        Py_XDECREF(old);
-        return -1;
-    }
-    PyObject *value = s->value;
-    s->value = old;
     Py_XDECREF(value);
     return 0;
 }
@@ -272,9 +249,8 @@ swap_one(struct hr_swap *s, int back)
         hr_function_exchange(s->owner, s->value);
         return 0;
     case HR_PLACE_DICT:
-        return swap_dict(s, back);
     case HR_PLACE_TYPE:
-        return swap_type(s, back);
+        return swap_name(s, back);
     case HR_PLACE_BASES:
         return swap_bases(s);
     case HR_PLACE_META:

@@ -20,17 +20,12 @@ add_move(struct found *w, uint32_t first, uint32_t last, uint32_t now)
     if (first == now) {
         return 0;
     }
-    if (w->count == w->capacity) {
-        size_t capacity = 2 * w->capacity + 64;
-        struct hr_move *moves =
-            PyMem_Realloc(w->moves, capacity * sizeof *moves);
-        if (moves == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        w->moves = moves;
-        w->capacity = capacity;
+    struct hr_move *moves =
+        hr_grow(w->moves, w->count, &w->capacity, sizeof *moves);
+    if (moves == NULL) {
+        return -1;
     }
+    w->moves = moves;
     w->moves[w->count++] =
         (struct hr_move){(int)first, (int)last, (int)now - (int)first};
     return 0;

@@ -17,17 +17,12 @@
 int
 hr_nest_add(struct hr_nests *n, struct hr_nest nest)
 {
-    if (n->count == n->capacity) {
-        size_t capacity = n->capacity ? n->capacity * 2 : 8;
-        struct hr_nest *items =
-            PyMem_Realloc(n->items, capacity * sizeof *items);
-        if (items == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        n->items = items;
-        n->capacity = capacity;
+    struct hr_nest *items =
+        hr_grow(n->items, n->count, &n->capacity, sizeof *items);
+    if (items == NULL) {
+        return -1;
     }
+    n->items = items;
     nest.found = PyList_New(0);
     Py_INCREF(nest.old); /* what is remembered may be forgotten meanwhile */
     Py_INCREF(nest.old_parent);
@@ -208,17 +203,12 @@ compare_detached(const void *a, const void *b)
 static int
 add_detached(struct detached_list *d, PyObject *o)
 {
-    if (d->count == d->capacity) {
-        size_t capacity = d->capacity ? d->capacity * 2 : 32;
-        struct detached *items =
-            PyMem_Realloc(d->items, capacity * sizeof *items);
-        if (items == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        d->items = items;
-        d->capacity = capacity;
+    struct detached *items =
+        hr_grow(d->items, d->count, &d->capacity, sizeof *items);
+    if (items == NULL) {
+        return -1;
     }
+    d->items = items;
     d->items[d->count++] = (struct detached){o, 1};
     return 0;
 }

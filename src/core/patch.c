@@ -159,17 +159,12 @@ list_patch(struct hr_state *st, hr_patch *p, int active)
 static int
 reserve_action(struct hr_run *run)
 {
-    if (run->count == run->capacity) {
-        size_t capacity = run->capacity ? run->capacity * 2 : 8;
-        struct hr_action *actions =
-            PyMem_Realloc(run->actions, capacity * sizeof *actions);
-        if (actions == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        run->actions = actions;
-        run->capacity = capacity;
+    struct hr_action *actions =
+        hr_grow(run->actions, run->count, &run->capacity, sizeof *actions);
+    if (actions == NULL) {
+        return -1;
     }
+    run->actions = actions;
     return 0;
 }
 

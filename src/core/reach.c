@@ -20,32 +20,17 @@ static int visit_value(struct hr_reach *r, int from, PyObject *o);
 /* -- The graph ------------------------------------------------------------ */
 
 static int
-grow(void **items, size_t *room, size_t count, size_t size)
-{
-    if (count < *room) {
-        return 0;
-    }
-    size_t more = *room ? *room * 2 : 16;
-    void *grown = PyMem_Realloc(*items, more * size);
-    if (grown == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    *items = grown;
-    *room = more;
-    return 0;
-}
-
-static int
 add_edge(struct hr_reach *r, int from, int to)
 {
     if (from < 0) {
         return 0; /* the statement itself */
     }
-    if (grow((void **)&r->edges, &r->edge_room, r->edge_count,
-             sizeof *r->edges) < 0) {
+    struct hr_reach_edge *edges =
+        hr_grow(r->edges, r->edge_count, &r->edge_room, sizeof *edges);
+    if (edges == NULL) {
         return -1;
     }
+    r->edges = edges;
     r->edges[r->edge_count++] = (struct hr_reach_edge){from, to};
     return 0;
 }
@@ -53,10 +38,12 @@ add_edge(struct hr_reach *r, int from, int to)
 static int
 add_place(struct hr_reach *r, PyObject *dict, PyObject *name, int node)
 {
-    if (grow((void **)&r->places, &r->place_room, r->place_count,
-             sizeof *r->places) < 0) {
+    struct hr_reach_place *places =
+        hr_grow(r->places, r->place_count, &r->place_room, sizeof *places);
+    if (places == NULL) {
         return -1;
     }
+    r->places = places;
     r->places[r->place_count++] =
         (struct hr_reach_place){Py_NewRef(dict), Py_NewRef(name), node};
     return 0;
@@ -72,10 +59,15 @@ add_node(struct hr_reach *r, PyObject *o, struct hr_unit *u,
         *number = (int)PyLong_AsLong(known);
         return 0;
     }
-    if (PyErr_Occurred() || grow((void **)&r->nodes, &r->node_room,
-                                 r->node_count, sizeof *r->nodes) < 0) {
+    if (PyErr_Occurred()) {
         return -1;
     }
+    struct hr_reach_node *nodes =
+        hr_grow(r->nodes, r->node_count, &r->node_room, sizeof *nodes);
+    if (nodes == NULL) {
+        return -1;
+    }
+    r->nodes = nodes;
     PyObject *address = PyLong_FromVoidPtr(o);
     PyObject *value = PyLong_FromSize_t(r->node_count);
     int status = address == NULL || value == NULL

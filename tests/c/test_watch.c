@@ -10,27 +10,15 @@
 #define RENAME_EXCHANGE 2
 #endif
 
-static struct hr_watch *w;
 static const char *file; /* the followed one */
 static char file_path[PATH_MAX];
 
 static void
-begin(void)
+begin_file(void)
 {
-    enter_root();
+    begin_with("mod.py", "old\n");
     strcpy(file_path, at("mod.py"));
     file = file_path;
-    put(file, "old\n");
-    w = make_watch();
-    CHECK_EQ_INT(hr_watch_add_file(w, file, NULL, 0), 0);
-}
-
-static void
-end(void)
-{
-    hr_watch_free(w);
-    w = NULL;
-    leave_root();
 }
 
 /* ---- the table -------------------------------------------------------- */
@@ -192,7 +180,7 @@ save_by_hard_link(const char *text)
 static void
 check_pattern(void (*save)(const char *))
 {
-    begin();
+    begin_file();
     save("first new\n");
     EXPECT_CHANGE(w, file, "first new\n");
     EXPECT_NOTHING(w, 20);
@@ -232,7 +220,7 @@ PATTERN(save_by_hard_link)
 static void
 test_touch_and_chmod(void)
 {
-    begin();
+    begin_file();
     CHECK_EQ_INT(utimensat(AT_FDCWD, file, NULL, 0), 0);
     chmod(file, 0600);
     put(file, "old\n");
@@ -248,7 +236,7 @@ test_touch_and_chmod(void)
 static void
 test_back_and_forth(void)
 {
-    begin();
+    begin_file();
     put(file, "new BROKEN");
     pause_ms(polling ? 5 : 20);
     put(file, "old\n");
@@ -269,7 +257,7 @@ static void
 test_equal_and_older_times(void)
 {
     static const char *const texts[] = {"aaa\n", "bbb\n", "ccc\n", "ddd\n"};
-    begin();
+    begin_file();
     for (int i = 0; i < 4; i++) {
         put(at("next"), texts[i]);
         set_time(at("next"), i < 2 ? 1000000000 : 900000000);
@@ -283,7 +271,7 @@ static void
 test_saves_in_a_row(void)
 {
     char text[40];
-    begin();
+    begin_file();
     for (int i = 0; i < (polling ? 5 : 50); i++) {
         snprintf(text, sizeof(text), "x = %03d\n", i);
         put(file, text);
@@ -298,7 +286,7 @@ static void
 test_broken_is_handed_over_later(void)
 {
     int64_t start;
-    begin();
+    begin_file();
     start = now_ns();
     put(file, "BROKEN\n");
     EXPECT_CHANGE(w, file, "BROKEN\n");
@@ -314,7 +302,7 @@ static void
 test_broken_is_mended_at_once(void)
 {
     int64_t start;
-    begin();
+    begin_file();
     put(file, "BROKEN\n");
     EXPECT_NOTHING(w, 40);
     CHECK(!hr_watch_idle(w));
@@ -330,7 +318,7 @@ test_broken_is_mended_at_once(void)
 static void
 test_emptied_for_good(void)
 {
-    begin();
+    begin_file();
     put(file, "");
     EXPECT_NOTHING(w, 60);
     EXPECT_CHANGE(w, file, "");
@@ -371,7 +359,7 @@ test_writer_that_never_ends(void)
     int64_t start = now_ns();
     struct hr_batch batch = {0};
     int fd, seen = 0;
-    begin();
+    begin_file();
     fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC);
     while (!seen && now_ns() - start < 5000000000LL) {
         CHECK(write(fd, "line\n", 5) == 5);
@@ -391,7 +379,7 @@ static void
 test_deleted_and_back(void)
 {
     int64_t start;
-    begin();
+    begin_file();
     unlink(file);
     start = now_ns();
     EXPECT_CHANGE(w, file, NULL);
@@ -410,7 +398,7 @@ test_deleted_and_back(void)
 static void
 test_short_gap(void)
 {
-    begin();
+    begin_file();
     unlink(file);
     EXPECT_NOTHING(w, 80);
     put(file, "old\n");
@@ -440,7 +428,7 @@ test_created_later(void)
 static void
 test_known_text(void)
 {
-    begin();
+    begin_file();
     CHECK_EQ_INT(hr_watch_add_file(w, file, "old\n", 4), 0);
     EXPECT_NOTHING(w, 60);
     /* the program runs another text than what is on the disk */
@@ -460,7 +448,7 @@ test_known_text(void)
 static void
 test_save_before_waiting(void)
 {
-    begin();
+    begin_file();
     put(file, "saved early\n");
     EXPECT_CHANGE(w, file, "saved early\n");
     end();
@@ -530,7 +518,7 @@ static void
 test_nul_bytes_and_binary(void)
 {
     struct hr_batch batch;
-    begin();
+    begin_file();
     put_n(file, "a\0b\xff\n", 5);
     CHECK_EQ_INT(hr_watch_wait(w, 3000, &batch), HR_WATCH_BATCH);
     if (CHECK_EQ_INT(batch.count, 1)) {
@@ -571,7 +559,7 @@ expect_again(void)
 static void
 test_refused(void)
 {
-    begin();
+    begin_file();
     unlink(file);
     CHECK_EQ_INT(mkfifo(file, 0644), 0);
     expect_refused("pipe");
@@ -601,7 +589,7 @@ static void
 test_too_large(void)
 {
     struct hr_watch_options options = plain_options();
-    begin();
+    begin_file();
     hr_watch_free(w);
     options.max_size = 1000;
     w = hr_watch_new(&options);

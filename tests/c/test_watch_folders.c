@@ -2,23 +2,6 @@
  * links to files. */
 #include "watch_util.h"
 
-static struct hr_watch *w;
-
-static void
-begin(void)
-{
-    enter_root();
-    w = make_watch();
-}
-
-static void
-end(void)
-{
-    hr_watch_free(w);
-    w = NULL;
-    leave_root();
-}
-
 static void
 make_dir(const char *path)
 {

@@ -7,7 +7,6 @@
 
 enum { SAVES = 200 };
 
-static struct hr_watch *w;
 static char path[PATH_MAX], other[PATH_MAX];
 static volatile int64_t *shared; /* when the save was made */
 

@@ -4,23 +4,6 @@
 
 #include "internal.h"
 
-static struct hr_watch *w;
-
-static void
-begin(void)
-{
-    enter_root();
-    w = make_watch();
-}
-
-static void
-end(void)
-{
-    hr_watch_free(w);
-    w = NULL;
-    leave_root();
-}
-
 static long
 queue_limit(void)
 {

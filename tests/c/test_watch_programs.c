@@ -5,27 +5,8 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-static struct hr_watch *w;
-
 #define OLD "def f():\n    return 1\n"
 #define NEW "def f():\n    return 2\n"
-
-static void
-begin(void)
-{
-    enter_root();
-    put(at("mod.py"), OLD);
-    w = make_watch();
-    CHECK_EQ_INT(hr_watch_add_file(w, at("mod.py"), NULL, 0), 0);
-}
-
-static void
-end(void)
-{
-    hr_watch_free(w);
-    w = NULL;
-    leave_root();
-}
 
 static int
 is_installed(const char *program)
@@ -69,7 +50,7 @@ check_program(const char *program, const char *prepare, const char *command)
         snprintf(skip, sizeof(skip), "%s is not installed", program);
         SKIP(skip);
     }
-    begin();
+    begin_with("mod.py", OLD);
     put(at("new.txt"), NEW);
     if (prepare != NULL) {
         waitpid(run_in_background(prepare), &status, 0);
@@ -161,7 +142,7 @@ test_nano(void)
     if (!is_installed("nano")) {
         SKIP("nano is not installed");
     }
-    begin();
+    begin_with("mod.py", OLD);
     terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     REQUIRE(terminal >= 0 && grantpt(terminal) == 0 &&
             unlockpt(terminal) == 0);
@@ -209,7 +190,7 @@ check_many(const char *program, const char *prepare, const char *command)
     if (!is_installed(program)) {
         SKIP("not installed");
     }
-    begin();
+    begin_with("mod.py", OLD);
     for (int i = 0; i < COUNT; i++) {
         put(at("f%02d.py", i), OLD);
         CHECK_EQ_INT(hr_watch_add_file(w, at("f%02d.py", i), NULL, 0), 0);

@@ -8,7 +8,6 @@
 
 enum { FOLDERS = 4, NAMES = 4, FILES = FOLDERS * NAMES, OPERATIONS = 250 };
 
-static struct hr_watch *w;
 static uint64_t random_state;
 static atomic_int over;
 /* What the program runs: by file; NULL: deleted or never there. */

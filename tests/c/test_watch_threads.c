@@ -5,25 +5,6 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-static struct hr_watch *w;
-
-static void
-begin(void)
-{
-    enter_root();
-    put(at("a.py"), "old\n");
-    w = make_watch();
-    CHECK_EQ_INT(hr_watch_add_file(w, at("a.py"), NULL, 0), 0);
-}
-
-static void
-end(void)
-{
-    hr_watch_free(w);
-    w = NULL;
-    leave_root();
-}
-
 static enum hr_watch_result
 wait_once(int ms)
 {
@@ -52,7 +33,7 @@ static void
 test_wake(void)
 {
     pthread_t thread;
-    begin();
+    begin_with("a.py", "old\n");
     hr_watch_wake(w); /* before the wait, twice: one return */
     hr_watch_wake(w);
     CHECK_EQ_INT(wait_once(1000), HR_WATCH_WOKEN);
@@ -86,7 +67,7 @@ static void
 test_wake_in_a_signal_handler(void)
 {
     struct sigaction action = {0};
-    begin();
+    begin_with("a.py", "old\n");
     action.sa_handler = on_signal;
     sigaction(SIGUSR1, &action, NULL);
     for (int i = 0; i < 50; i++) {
@@ -100,7 +81,7 @@ static void
 test_close(void)
 {
     pthread_t thread;
-    begin();
+    begin_with("a.py", "old\n");
     pthread_create(&thread, NULL, wake_later, (void *)w);
     CHECK_EQ_INT(wait_once(5000), HR_WATCH_CLOSED);
     pthread_join(thread, NULL);
@@ -115,7 +96,7 @@ test_extra(void)
 {
     int ends[2];
     char byte;
-    begin();
+    begin_with("a.py", "old\n");
     CHECK_EQ_INT(pipe(ends), 0);
     hr_watch_set_extra(w, ends[0]);
     CHECK_EQ_INT(wait_once(20), HR_WATCH_TIMEOUT);
@@ -141,7 +122,7 @@ static void
 test_idle(void)
 {
     int64_t stop;
-    begin();
+    begin_with("a.py", "old\n");
     EXPECT_NOTHING(w, 50);
     hr_watch_wake(w);
     CHECK_EQ_INT(wait_once(1000), HR_WATCH_WOKEN);
@@ -213,7 +194,7 @@ static void
 test_nothing_happens(void)
 {
     pthread_t thread;
-    begin();
+    begin_with("a.py", "old\n");
     mkdir(at("p"), 0755);
     mkdir(at("q"), 0755);
     put(at("p/m.py"), "m\n");
@@ -301,7 +282,7 @@ test_adding_while_waiting(void)
 {
     pthread_t adders[ADDERS], saver;
     struct hr_batch batch;
-    begin();
+    begin_with("a.py", "old\n");
     mkdir(at("live"), 0755);
     for (int i = 0; i < 3; i++) {
         mkdir(at("d%d", i), 0755);
@@ -356,7 +337,7 @@ test_save_right_after_adding(void)
     char have[60] = {0};
     int count = 0;
     int64_t stop = now_ns() + 10000000000LL;
-    begin();
+    begin_with("a.py", "old\n");
     pthread_create(&thread, NULL, add_and_save, NULL);
     while (count < 60 && now_ns() < stop) {
         hr_watch_wait(w, 1000, &batch);
@@ -416,7 +397,7 @@ test_fork(void)
 {
     int status = -1;
     pid_t pid;
-    begin();
+    begin_with("a.py", "old\n");
     mkdir(at("live"), 0755);
     put(at("live/l.py"), "l\n");
     CHECK_EQ_INT(hr_watch_add_folder(w, at("live"), NULL, 0), 0);
@@ -435,7 +416,7 @@ static void
 test_fork_while_waiting(void)
 {
     pthread_t thread, saver;
-    begin();
+    begin_with("a.py", "old\n");
     mkdir(at("live"), 0755);
     mkdir(at("d0"), 0755);
     mkdir(at("d1"), 0755);
@@ -473,7 +454,7 @@ test_save_during_fork(void)
 {
     int status = -1;
     pid_t pid;
-    begin();
+    begin_with("a.py", "old\n");
     pid = fork();
     if (pid == 0) {
         put(at("a.py"), "in between\n");

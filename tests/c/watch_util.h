@@ -345,4 +345,33 @@ run_tests(const struct watch_test *tests, size_t count, const char *suffix)
     }
 }
 
+/* ---- the watch of the running test ------------------------------------ */
+
+static struct hr_watch *w UNUSED;
+
+static void UNUSED
+begin(void)
+{
+    enter_root();
+    w = make_watch();
+}
+
+/* It follows a file that is there. */
+static void UNUSED
+begin_with(const char *name, const char *text)
+{
+    enter_root();
+    put(at("%s", name), text);
+    w = make_watch();
+    CHECK_EQ_INT(hr_watch_add_file(w, at("%s", name), NULL, 0), 0);
+}
+
+static void UNUSED
+end(void)
+{
+    hr_watch_free(w);
+    w = NULL;
+    leave_root();
+}
+
 #endif /* WATCH_UTIL_H */
