@@ -102,7 +102,8 @@ get_annotation(PyObject *function, PyObject *name)
 /* -- Where the header changed --------------------------------------------- */
 
 struct keep {
-    struct hr_unit *u;
+    struct hr_scope *s;
+    const struct hr_block *old;
     PyObject *old_arguments; /* borrowed */
     PyObject *name, *node;   /* borrowed: looked for, found */
     PyObject *live, *function;
@@ -135,11 +136,21 @@ keep_default(PyObject *name, PyObject *node, void *arg)
     if (k->node == NULL) {
         return 0;
     }
-    int same = hr_syntax_is_same(k->u, k->node, node);
+    int same = hr_syntax_is_same(k->s->u, k->node, node);
     if (same < 0) {
         PyErr_Clear(); /* such as `await`, which stands in no expression */
     }
-    return same > 0 ? set_default(k->function, name, live) : 0;
+    if (same > 0) {
+        return set_default(k->function, name, live);
+    }
+    /* A lambda may be held by others. */
+    PyObject *merged = Py_NewRef(new);
+    int status = hr_merge_part(k->s, live, &merged, k->old);
+    if (status == 0 && merged != new) {
+        status = set_default(k->function, name, merged);
+    }
+    Py_DECREF(merged);
+    return status;
 }
 
 static PyObject *
@@ -163,7 +174,7 @@ hr_default_keep(struct hr_scope *s, PyObject *live, const struct hr_block *old,
     if (f->func_defaults == NULL && f->func_kwdefaults == NULL) {
         return 0;
     }
-    struct keep k = {.u = s->u, .live = live, .function = function};
+    struct keep k = {.s = s, .old = old, .live = live, .function = function};
     PyObject *was = parse_header(s->u, s->old_text, old);
     PyObject *is = was ? parse_header(s->u, s->u->text, new) : NULL;
     int status = 0;

@@ -236,7 +236,11 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         goto done;
     }
     live = Py_XNewRef(PyDict_GetItemWithError(s->live, name));
-    if (old != NULL && old->kind == HR_BLOCK_DEF) {
+    int cut = s->depth > 0 && new->decorated ? hr_remove_is_cut(s, name) : 0;
+    if (cut < 0) {
+        goto done;
+    }
+    if (old != NULL && old->kind == HR_BLOCK_DEF && !cut) {
         int same = has_same_decorators(s, old, new) &&
                    (old->head_hash == new->head_hash ||
                     !hr_dispatch_reads_annotations(s->u->text, new));

@@ -200,6 +200,15 @@ merge_container(struct hr_scope *s, PyObject *old, PyObject *new,
 }
 
 int
+hr_merge_part(struct hr_scope *s, PyObject *old, PyObject **value,
+              const struct hr_block *b)
+{
+    return is_made_by(s, old, b) && is_new(s, *value)
+               ? merge_function(s, old, value)
+               : merge_container(s, old, *value, b);
+}
+
+int
 hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                PyObject **value, const struct hr_block *b)
 {

@@ -27,6 +27,24 @@ run_again(struct hr_scope *s, PyObject *name)
     return 0;
 }
 
+int
+hr_remove_is_cut(struct hr_scope *s, PyObject *name)
+{
+    int cut = 0;
+    for (size_t i = 0; cut == 0 && i < s->old->count; i++) {
+        const struct hr_block *b = &s->old->items[i];
+        if (s->diff.used[i] || b->kind != HR_BLOCK_DEF || !b->decorated ||
+            hr_scope_is_named(s, s->old_text, b, name) != 1) {
+            continue;
+        }
+        PyObject *code = hr_scope_compile(s, s->old_text, b);
+        int uses = code == NULL ? -1 : hr_bytecode_uses(code, name);
+        cut = uses < 0 ? -1 : (uses & HR_USES_VALUE) != 0;
+        Py_XDECREF(code);
+    }
+    return cut;
+}
+
 static int
 remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
 {

@@ -147,6 +147,9 @@ PyObject *hr_unwrap_behind(struct hr_scope *s, PyObject *value,
 
 /* The blocks of the old text that have no partner. */
 int hr_remove_blocks(struct hr_scope *s);
+/* Is a definition gone that built upon the name, as `@p.setter` does?  Then
+ * all that are left of it run. */
+int hr_remove_is_cut(struct hr_scope *s, PyObject *name);
 /* Names that a matched, changed statement no longer binds. */
 int hr_remove_unbound(struct hr_scope *s, const struct hr_block *old);
 /* Before code runs: names that it reads and that a `del` took away are bound
@@ -163,6 +166,10 @@ int hr_merge_function(struct hr_plan *p, PyObject *old, PyObject *new);
  * afterwards what the name shall hold (owned). */
 int hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                    PyObject **value, const struct hr_block *old_block);
+
+/* The same for a part of what the block made: a default. */
+int hr_merge_part(struct hr_scope *s, PyObject *old, PyObject **value,
+                  const struct hr_block *b);
 
 /* Has it, or have all its functions, just been made?  Only then may they be
  * exchanged with those that are there. */

@@ -150,8 +150,10 @@ search_inside(struct search *w, PyObject *o, int depth)
     if (PyMethod_Check(o)) {
         return search_value(w, PyMethod_GET_FUNCTION(o), depth - 1);
     }
+    /* What the decorators returned may be of any kind. */
     if (PyCFunction_Check(o) ||
-        (type->tp_descr_get == NULL && !PyCallable_Check(o))) {
+        (type->tp_descr_get == NULL && !PyCallable_Check(o) &&
+         (w->count > 1 || !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)))) {
         return NULL;
     }
     return search_attributes(w, o, depth);

@@ -292,8 +292,17 @@ hr_wrapper_follow_property(struct hr_scope *s, PyObject *name,
     PyObject *set = PyObject_GetAttrString(property, "fset");
     PyObject *del = PyObject_GetAttrString(property, "fdel");
     if (get != NULL && set != NULL && del != NULL) {
-        made = PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type, get,
-                                            set, del, new->func_doc, NULL);
+        /* Without a doc it would take that which the getter still has. */
+        PyObject *text = PyUnicode_FromString("");
+        made = text == NULL
+                   ? NULL
+                   : PyObject_CallFunctionObjArgs((PyObject *)&PyProperty_Type,
+                                                  get, set, del, text, NULL);
+        Py_XDECREF(text);
+        if (made != NULL &&
+            PyObject_SetAttrString(made, "__doc__", new->func_doc) < 0) {
+            Py_CLEAR(made);
+        }
     }
     Py_XDECREF(get);
     Py_XDECREF(set);
