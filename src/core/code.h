@@ -568,6 +568,8 @@ int hr_abstract_plan(struct hr_plan *p);
 /* Blocks of the old text whose line changed. */
 struct hr_move {
     int first, last, delta;
+    const struct hr_block *block; /* borrowed; NULL: the head of a class */
+    int found;                    /* a function of it was */
 };
 /* The moves of one module, and how far they are done. */
 #define HR_LINES_SLICE 50
@@ -577,6 +579,7 @@ struct hr_lines {
     size_t count;
     PyObject *items, *seen; /* owned */
     Py_ssize_t next;
+    int searched; /* the heap was */
 };
 /* Find what moved in a module; after a failure as well, end it. */
 int hr_line_begin(struct hr_unit *u, struct hr_lines *lines);

@@ -1,7 +1,9 @@
 /* Functions that only moved: new line numbers, nothing else.
  *
- * Every function that the module's names lead to, and that begins in a moved
- * block of this file, gets a copy of its code with its lines moved.  This runs
+ * Every function that begins in a moved block of this file gets a copy of its
+ * code with its lines moved: a later edit finds it by them.  They are looked
+ * for behind the module's names, and what these do not lead to (it is in a
+ * registry, or an object of any kind) on the heap.  This runs
  * after the commit: it may take longer than the commit itself, and nobody
  * waits for it.  It is done in slices, between which other threads run: each
  * function has either its old lines or its new ones, and both are right for
@@ -15,8 +17,10 @@ struct found {
 };
 
 static int
-add_move(struct found *w, uint32_t first, uint32_t last, uint32_t now)
+add_move(struct found *w, const struct hr_block *b, uint32_t last,
+         uint32_t now)
 {
+    uint32_t first = b->line;
     if (first == now) {
         return 0;
     }
@@ -26,8 +30,11 @@ add_move(struct found *w, uint32_t first, uint32_t last, uint32_t now)
         return -1;
     }
     w->moves = moves;
-    w->moves[w->count++] =
-        (struct hr_move){(int)first, (int)last, (int)now - (int)first};
+    w->moves[w->count++] = (struct hr_move){
+        .first = (int)first,
+        .last = (int)last,
+        .delta = (int)now - (int)first,
+        .block = b->kind == HR_BLOCK_CLASS && last == first ? NULL : b};
     return 0;
 }
 
@@ -58,12 +65,12 @@ find_moves(struct found *w, struct hr_unit *u, const struct hr_blocks *old,
             continue;
         }
         if (a->raw_hash == b->raw_hash) {
-            status = add_move(w, a->line, a->end_line, b->line);
+            status = add_move(w, a, a->end_line, b->line);
         }
         else if (a->kind == HR_BLOCK_CLASS && b->kind == HR_BLOCK_CLASS) {
             const struct hr_members *m = hr_text_members(u, a, b);
             /* The class statement itself, for its __firstlineno__. */
-            status = m == NULL ? -1 : add_move(w, a->line, a->line, b->line);
+            status = m == NULL ? -1 : add_move(w, a, a->line, b->line);
             if (status == 0) {
                 status = find_moves(w, u, &m->old, &m->new);
             }
@@ -87,14 +94,15 @@ hr_line_begin(struct hr_unit *u, struct hr_lines *lines)
 
 struct walk {
     struct hr_unit *u;
-    const struct hr_move *moves;
+    struct hr_move *moves;
     size_t count;
     struct hr_journal *j, *but;
     PyObject *seen; /* set of ids: functions and classes that were visited */
 };
 
-static int
-get_delta(struct walk *w, int line)
+/* The move of the block in which the line was, or NULL. */
+static struct hr_move *
+get_move(struct walk *w, int line)
 {
     size_t low = 0, high = w->count;
     while (low < high) {
@@ -106,8 +114,8 @@ get_delta(struct walk *w, int line)
             high = middle;
         }
     }
-    return low < w->count && w->moves[low].first <= line ? w->moves[low].delta
-                                                         : 0;
+    return low < w->count && w->moves[low].first <= line ? &w->moves[low]
+                                                         : NULL;
 }
 
 static int
@@ -133,6 +141,33 @@ has_new_code(struct walk *w, PyObject *o, PyFunctionObject *f)
 
 static int visit(struct walk *w, PyObject *o, int depth);
 
+/* -- What names lead to --------------------------------------------------- */
+
+/* The function of a decorated definition that visit() does not come to. */
+static int
+look_behind(struct walk *w, PyObject *name, PyObject *value)
+{
+    struct hr_scope s = {.u = w->u};
+    const char *text = w->u->source->text;
+    int status = 0;
+    if (!PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE) &&
+        Py_TYPE(value)->tp_descr_get == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; status == 0 && i < w->count; i++) {
+        const struct hr_move *m = &w->moves[i];
+        if (m->found || m->block == NULL || !m->block->decorated ||
+            m->block->kind != HR_BLOCK_DEF ||
+            hr_name_is(text, m->block, name) != 1) {
+            continue;
+        }
+        PyObject *f = hr_unwrap_behind(&s, value, text, m->block, m->first);
+        status = f != NULL ? visit(w, f, 1) : PyErr_Occurred() ? -1 : 0;
+        Py_XDECREF(f);
+    }
+    return status;
+}
+
 static int
 visit_function(struct walk *w, PyObject *o, int depth)
 {
@@ -148,9 +183,10 @@ visit_function(struct walk *w, PyObject *o, int depth)
     /* Nested code moves with the function that it is nested in (closure.c). */
     if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
         !(code->co_flags & CO_NESTED) && !has_new_code(w, o, f)) {
-        int delta = get_delta(w, code->co_firstlineno);
-        if (delta != 0) {
-            PyObject *moved = hr_code_move((PyObject *)code, delta);
+        struct hr_move *move = get_move(w, code->co_firstlineno);
+        if (move != NULL) {
+            move->found = 1;
+            PyObject *moved = hr_code_move((PyObject *)code, move->delta);
             PyObject *holder =
                 moved ? hr_function_clone((PyObject *)f, NULL, NULL) : NULL;
             int status = -1;
@@ -189,7 +225,8 @@ visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
     }
     PyObject *line = PyDict_GetItemString(dict, "__firstlineno__");
     if (line != NULL && PyLong_Check(line)) {
-        int delta = get_delta(w, (int)PyLong_AsLong(line));
+        struct hr_move *move = get_move(w, (int)PyLong_AsLong(line));
+        int delta = move != NULL ? move->delta : 0;
         PyObject *name = PyUnicode_InternFromString("__firstlineno__");
         PyObject *moved = PyLong_FromLong(PyLong_AsLong(line) + delta);
         PyObject *was = w->seen; /* any object that is no value */
@@ -214,8 +251,14 @@ visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
         PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
         PyObject *was = w->seen; /* any object that is no value */
         hr_place_peek(w->but, HR_PLACE_TYPE, type, name, &was);
-        if (was == w->seen) { /* else it is new, and has its lines */
+        /* A function or class that is new has its lines; a property may be
+         * made of some that were there. */
+        if (was == w->seen ||
+            (!PyFunction_Check(value) && !PyType_Check(value))) {
             status = visit(w, value, depth - 1);
+        }
+        if (status == 0 && was == w->seen) {
+            status = look_behind(w, name, value);
         }
     }
     Py_XDECREF(items);
@@ -306,6 +349,61 @@ visit(struct walk *w, PyObject *o, int depth)
     return status;
 }
 
+/* -- What no name leads to ------------------------------------------------ */
+
+/* Is a function of this block somewhere, and was not met? */
+static int
+is_missing(struct walk *w, const struct hr_move *m)
+{
+    const struct hr_block *b = m->block;
+    const char *text = w->u->source->text;
+    return !m->found && b != NULL &&
+           (b->kind == HR_BLOCK_DEF ||
+            memmem(text + b->start, b->end - b->start, "lambda", 6) != NULL ||
+            (b->kind == HR_BLOCK_COMPOUND &&
+             memmem(text + b->start, b->end - b->start, "def ", 4) != NULL));
+}
+
+static int
+is_stray(PyObject *o, void *arg)
+{
+    struct walk *w = arg;
+    if (Py_TYPE(o) != &PyFunction_Type ||
+        HR_AS_FUNCTION(o)->func_globals != w->u->dict) {
+        return 0;
+    }
+    PyCodeObject *code = (PyCodeObject *)HR_AS_FUNCTION(o)->func_code;
+    struct hr_move *m =
+        code->co_flags & CO_NESTED ? NULL : get_move(w, code->co_firstlineno);
+    return m != NULL && is_missing(w, m) &&
+           PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
+           (m->block->kind != HR_BLOCK_DEF ||
+            code->co_firstlineno == m->first);
+}
+
+static int
+visit_strays(struct walk *w)
+{
+    int missing = 0, status = 0;
+    for (size_t i = 0; i < w->count && !missing; i++) {
+        missing = is_missing(w, &w->moves[i]);
+    }
+    PyObject *all =
+        missing ? hr_heap_find(w->u->plan->st, is_stray, w, 1) : NULL;
+    for (Py_ssize_t i = 0;
+         all != NULL && status == 0 && i < PyList_GET_SIZE(all); i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (!hr_function_is_holder(o)) {
+            status = visit(w, o, 1);
+        }
+    }
+    status = missing && all == NULL ? -1 : status;
+    Py_XDECREF(all);
+    return status;
+}
+
+/* -- In slices ------------------------------------------------------------ */
+
 /* Has the journal gained a function of which nested code is alive? */
 static int
 has_live_nests(struct hr_state *st, struct hr_journal *j, size_t from)
@@ -335,9 +433,13 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
             return -1;
         }
     }
-    struct walk w = {u, lines->moves, lines->count, j, u->plan->j, NULL};
+    struct walk w = {.u = u,
+                     .moves = lines->moves,
+                     .count = lines->count,
+                     .j = j,
+                     .but = u->plan->j,
+                     .seen = lines->seen};
     int whole = 0;
-    w.seen = lines->seen;
     while (lines->next < PyList_GET_SIZE(lines->items)) {
         PyObject *item = PyList_GET_ITEM(lines->items, lines->next++);
         PyObject *name = PyTuple_GET_ITEM(item, 0);
@@ -345,7 +447,8 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
         /* What is new has its lines already. */
         if (PyDict_GetItemWithError(u->changed, name) == NULL &&
             PyUnicode_CompareWithASCIIString(name, "__builtins__") != 0 &&
-            visit(&w, PyTuple_GET_ITEM(item, 1), 7) < 0) {
+            (visit(&w, PyTuple_GET_ITEM(item, 1), 7) < 0 ||
+             look_behind(&w, name, PyTuple_GET_ITEM(item, 1)) < 0)) {
             return -1;
         }
         /* The heap is searched for closures: once, not for each slice. */
@@ -353,6 +456,10 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
         if (!whole && hr_journal_count(j) >= HR_LINES_SLICE) {
             return 1;
         }
+    }
+    if (!lines->searched) {
+        lines->searched = 1;
+        return visit_strays(&w);
     }
     return 0;
 }
