@@ -2,7 +2,8 @@
  *
  * Cells are matched by the names of the variables, defaults by those of the
  * parameters: where the text of a default did not change, the value that is
- * there stays.  What the closure lacks is made where it is known (known.c).
+ * there stays.  Annotations follow as far as they can be computed.  What the
+ * closure lacks is made where it is known (known.c).
  *
  * For closure.c and local.c.
  */
@@ -84,46 +85,71 @@ get_default(PyFunctionObject *f, PyObject *name)
                : NULL;
 }
 
-/* 1 when the text of the default is what it was. */
+/* 1 when the text of a default or annotation is what it was. */
 static int
-is_same_default(const struct hr_nest *nest, PyObject *name)
+is_same(PyObject *was, PyObject *is, PyObject *name)
 {
-    PyObject *old =
-        nest->was ? PyDict_GetItemWithError(nest->was, name) : NULL;
-    PyObject *new = PyDict_GetItemWithError(nest->is, name);
-    return PyErr_Occurred()    ? -1
-           : nest->was == NULL ? 1
-           : old == NULL       ? 0
-                               : hr_code_is_same_const(old, new);
+    PyObject *old = PyDict_GetItemWithError(was, name);
+    PyObject *new = old ? PyDict_GetItemWithError(is, name) : NULL;
+    return PyErr_Occurred() ? -1
+           : new == NULL    ? 0
+                            : hr_code_is_same_const(old, new);
 }
 
-/* What the old text and the new one say: nest->is stays NULL when the live
- * defaults are right as they are. */
+/* Do the defaults differ? */
 static int
-look_at_defaults(struct hr_nests *n, struct hr_nest *nest)
+compare_defaults(struct hr_nest *nest)
 {
-    const struct hr_steps *a = hr_nest_steps(n, nest->old_parent);
-    const struct hr_steps *b = a ? hr_nest_steps(n, nest->new_parent) : NULL;
-    if (b == NULL || hr_site_read_defaults(a, nest->old, &nest->was) < 0 ||
-        hr_site_read_defaults(b, nest->new, &nest->is) < 0) {
-        return -1;
-    }
-    int same = nest->is == NULL || nest->was != NULL;
-    for (int i = 0; nest->is != NULL && same == 1 && i < 2; i++) {
-        PyObject *x = list_parameters(nest->old, nest->was, i);
-        PyObject *y = x ? list_parameters(nest->new, nest->is, i) : NULL;
+    PyObject *was = nest->was.defaults, *is = nest->is.defaults;
+    int same = 1;
+    for (int i = 0; same == 1 && i < 2; i++) {
+        PyObject *x = list_parameters(nest->old, was, i);
+        PyObject *y = x ? list_parameters(nest->new, is, i) : NULL;
         same = y == NULL ? -1 : PyObject_RichCompareBool(x, y, Py_EQ);
         for (Py_ssize_t k = 0; same == 1 && k < PyList_GET_SIZE(y); k++) {
-            same = is_same_default(nest, PyList_GET_ITEM(y, k));
+            same = is_same(was, is, PyList_GET_ITEM(y, k));
         }
         Py_XDECREF(x);
         Py_XDECREF(y);
     }
-    if (same == 1) {
-        Py_CLEAR(nest->is);
-    }
-    nest->looked = 1;
+    nest->other_defaults = same != 1;
     return same < 0 ? -1 : 0;
+}
+
+static const struct hr_steps *
+get_steps(struct hr_nests *n, PyObject *code)
+{
+    return code != NULL ? hr_nest_steps(n, code) : NULL;
+}
+
+/* What the old text and the new one say. */
+static int
+look_at_header(struct hr_nests *n, struct hr_nest *nest)
+{
+    const struct hr_steps *a = get_steps(n, nest->old_parent);
+    const struct hr_steps *b = get_steps(n, nest->new_parent);
+    const struct hr_steps *c = get_steps(n, nest->old_outer);
+    const struct hr_steps *d = get_steps(n, nest->new_outer);
+    if (PyErr_Occurred() || hr_header_read(a, c, nest->old, &nest->was) < 0 ||
+        hr_header_read(b, d, nest->new, &nest->is) < 0) {
+        return -1;
+    }
+    struct hr_header *was = &nest->was, *is = &nest->is;
+    int same = 0;
+    if (was->defaults != NULL && is->defaults != NULL) {
+        same = compare_defaults(nest);
+    }
+    else {
+        if (was->whole != NULL && is->whole != NULL) {
+            same = hr_code_is_same_const(was->whole, is->whole);
+        }
+        nest->unknown = same != 1;
+    }
+    nest->other_notes =
+        was->notes != NULL && is->notes != NULL &&
+        PyObject_RichCompareBool(was->notes, is->notes, Py_EQ) != 1;
+    nest->looked = 1;
+    return same < 0 || PyErr_Occurred() ? -1 : 0;
 }
 
 /* The values for some parameters, as a list: 1, 0 when one is not known. */
@@ -132,20 +158,20 @@ make_defaults(struct hr_scene *s, const struct hr_nest *nest, int keyword_only,
               PyObject **names, PyObject **values)
 {
     *values = PyList_New(0);
-    *names = list_parameters(nest->new, nest->is, keyword_only);
+    *names = list_parameters(nest->new, nest->is.defaults, keyword_only);
     int status = *names == NULL || *values == NULL ? -1 : 1;
     for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(*names); i++) {
         PyObject *name = PyList_GET_ITEM(*names, i);
-        int same = is_same_default(nest, name);
+        int same = is_same(nest->was.defaults, nest->is.defaults, name);
         PyObject *value =
             same == 1 ? get_default((PyFunctionObject *)s->f, name) : NULL;
         Py_XINCREF(value);
         if (value == NULL) {
+            PyObject *expression =
+                PyDict_GetItemWithError(nest->is.defaults, name);
             status = PyErr_Occurred()
                          ? -1
-                         : hr_known_value(
-                               s, PyDict_GetItemWithError(nest->is, name), 1,
-                               &value);
+                         : hr_compute_value(s, expression, 1, &value);
         }
         if (status == 1) {
             status = PyList_Append(*values, value) < 0 ? -1 : 1;
@@ -185,6 +211,60 @@ set_defaults(struct hr_scene *s, const struct hr_nest *nest, PyObject *holder)
     return status;
 }
 
+/* -- Annotations ---------------------------------------------------------- */
+
+/* One whose text is the same, or that cannot be computed, stays what it is:
+ * nothing runs by it. */
+static int
+add_note(struct hr_scene *s, const struct hr_nest *nest, PyObject *had,
+         PyObject *notes, PyObject *name)
+{
+    PyObject *value = had ? PyDict_GetItemWithError(had, name) : NULL;
+    int same = is_same(nest->was.notes, nest->is.notes, name), status = 0;
+    Py_XINCREF(value);
+    if (same == 0) {
+        PyObject *computed = NULL;
+        status = hr_compute_value(
+            s, PyDict_GetItemWithError(nest->is.notes, name), 0, &computed);
+        if (status == 1) {
+            Py_XSETREF(value, computed);
+        }
+    }
+    if (same >= 0 && status >= 0 && value != NULL) {
+        status = PyDict_SetItem(notes, name, value);
+    }
+    Py_XDECREF(value);
+    return same < 0 || status < 0 ? -1 : 1;
+}
+
+static int
+set_notes(struct hr_scene *s, const struct hr_nest *nest, PyObject *holder)
+{
+    PyObject *had = PyFunction_GetAnnotations(holder);
+    PyObject *notes = PyDict_New(), *name, *value;
+    Py_ssize_t pos = 0;
+    int status = notes == NULL || PyErr_Occurred() ? -1 : 1;
+    while (status == 1 && PyDict_Next(nest->is.notes, &pos, &name, &value)) {
+        status = add_note(s, nest, had, notes, name);
+    }
+    pos = 0;
+    /* What the program has added. */
+    while (status == 1 && had != NULL &&
+           PyDict_Next(had, &pos, &name, &value)) {
+        int is = PyDict_Contains(notes, name);
+        int was = PyDict_Contains(nest->was.notes, name);
+        if (is < 0 || was < 0 ||
+            (!is && !was && PyDict_SetItem(notes, name, value) < 0)) {
+            status = -1;
+        }
+    }
+    if (status == 1) {
+        Py_XSETREF(HR_AS_FUNCTION(holder)->func_annotations, Py_NewRef(notes));
+    }
+    Py_XDECREF(notes);
+    return status;
+}
+
 /* -- The body --------------------------------------------------------------
  */
 
@@ -193,21 +273,27 @@ hr_fit_make(struct hr_scene *s, struct hr_nests *n, struct hr_nest *nest,
             PyObject **holder)
 {
     PyObject *closure = NULL;
-    int status = nest->looked ? 1 : look_at_defaults(n, nest);
+    int status = nest->looked ? 0 : look_at_header(n, nest);
     *holder = NULL;
+    if (status == 0) {
+        status = !nest->unknown;
+    }
     s->self_code = nest->new;
     PyObject *globals = ((PyFunctionObject *)s->f)->func_globals;
     struct hr_unit *u = hr_evaluate_unit(s->p, globals);
     s->globals = u != NULL ? u->dict : globals; /* not a shadow */
-    if (status >= 0) {
+    if (status == 1) {
         status = make_closure(s, nest->new, &closure);
     }
     if (status == 1) {
         *holder = hr_closure_holder(s->f, nest->new, closure);
         status = *holder == NULL ? -1 : 1;
     }
-    if (status == 1 && nest->is != NULL) {
+    if (status == 1 && nest->other_defaults) {
         status = set_defaults(s, nest, *holder);
+    }
+    if (status == 1 && nest->other_notes) {
+        status = set_notes(s, nest, *holder);
     }
     if (status != 1) {
         Py_CLEAR(*holder);

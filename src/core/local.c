@@ -193,7 +193,7 @@ plan_members(struct hr_scene *s, struct hr_journal *j,
         PyObject *value = NULL;
         status = takes_members(st, s->type, name);
         if (status == 1) {
-            status = hr_known_value(
+            status = hr_compute_value(
                 s, PyDict_GetItemWithError(st->new.members, name), 1, &value);
         }
         if (status == 1 &&

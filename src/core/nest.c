@@ -163,8 +163,8 @@ hr_nest_clear(struct hr_nests *n)
         Py_DECREF(n->items[i].old);
         Py_DECREF(n->items[i].old_parent);
         Py_XDECREF(n->items[i].found);
-        Py_XDECREF(n->items[i].was);
-        Py_XDECREF(n->items[i].is);
+        hr_header_clear(&n->items[i].was);
+        hr_header_clear(&n->items[i].is);
         Py_XDECREF(n->items[i].cells_were);
         Py_XDECREF(n->items[i].cells_are);
     }

@@ -45,9 +45,12 @@ struct hr_steps {
 struct hr_site {
     size_t start, load, end;
     size_t part[4], part_end[4];
+    size_t head_end; /* where the closure begins; also when the rest cannot be
+                        told; 0: the function is not made here */
 };
 
 int hr_site_read(PyObject *code, struct hr_steps *s);
+int hr_site_is(const struct hr_steps *s, size_t i, const char *op);
 void hr_site_clear(struct hr_steps *s);
 /* The value on top of the stack before the instruction `end` is made from
  * *start on: 1, or 0 when that cannot be told. */
@@ -57,12 +60,23 @@ PyObject *hr_site_expression(const struct hr_steps *s, size_t start,
 /* These say 1, 0 when it cannot be told, -1 with an exception. */
 int hr_site_find_function(const struct hr_steps *s, PyObject *code,
                           struct hr_site *site);
-/* {parameter: expression of its default} (owned). */
-int hr_site_read_defaults(const struct hr_steps *s, PyObject *code,
-                          PyObject **result);
 /* The expression that the variable, a cell, is once assigned (owned). */
 int hr_site_read_variable(const struct hr_steps *s, PyObject *name,
                           PyObject **result);
+
+/* -- header.c: the header of a nested function -------------------------------
+ */
+
+/* {parameter: expression} of defaults and annotations, NULL where they cannot
+ * be told; and all that is computed for them, with the decorators.  Owned. */
+struct hr_header {
+    PyObject *defaults, *notes, *whole;
+};
+
+/* `outer` (or NULL) is around `s`.  -1 with an exception. */
+int hr_header_read(const struct hr_steps *s, const struct hr_steps *outer,
+                   PyObject *code, struct hr_header *h);
+void hr_header_clear(struct hr_header *h);
 
 /* -- outline.c: the members of a class, as its body says ---------------------
  */
@@ -86,10 +100,10 @@ struct hr_nest {
     PyObject *old_parent, *new_parent; /* owned, borrowed */
     PyObject *old_outer, *new_outer;   /* borrowed: theirs, or NULL */
     PyObject *found;                   /* owned: list of functions */
-    /* Set when they are asked for: do the defaults differ, and what are they?
-     * Owned; was NULL: not to be told. */
-    int looked;
-    PyObject *was, *is;
+    /* Set when they are asked for: is a part of the header another one, and
+     * can that be told?  Owned. */
+    int looked, unknown, other_defaults, other_notes;
+    struct hr_header was, is;
     /* Likewise: constants in the cells of the code around.  Owned. */
     PyObject *cells_were, *cells_are;
 };
@@ -144,9 +158,16 @@ struct hr_scene {
 Py_ssize_t hr_known_index(PyObject *names, PyObject *name);
 /* These say 1, 0 when it cannot be known, -1 with an exception. */
 int hr_known_cell(struct hr_scene *s, PyObject *name, PyObject **cell);
-/* The value of an expression; `fresh`: it may be a new list or dict. */
-int hr_known_value(struct hr_scene *s, PyObject *expression, int fresh,
-                   PyObject **value);
+/* Is the name among those of a code object? */
+int hr_known_has(PyObject *code, const char *attribute, PyObject *name);
+
+/* -- compute.c: expressions of bytecode --------------------------------------
+ */
+
+/* The value of an expression; `fresh`: it may be a new list or dict.  1, 0
+ * when it cannot be known. */
+int hr_compute_value(struct hr_scene *s, PyObject *expression, int fresh,
+                     PyObject **value);
 
 /* -- fit.c: the body that a live closure gets --------------------------------
  */

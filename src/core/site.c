@@ -1,13 +1,14 @@
-/* What the code around a nested function does with it: the expressions of its
- * defaults, and what is assigned to the variables that it closes over.
+/* What the code around a nested function does: where it makes the function,
+ * and what it assigns to the variables that this closes over.
  *
  * The bytecode is read, not the text: it says which names are global, and is
  * there for code whose text is gone.  An expression is a run of instructions
  * without jumps, found backwards from its end by their effects on the stack,
  * and is handed out as a tuple of (name of the operation, argument), so that
- * two can be compared (hr_code_is_same_const) and some be evaluated (known.c).
+ * two can be compared (hr_code_is_same_const) and some be computed
+ * (compute.c).
  *
- * For match.c, outline.c, fit.c and known.c.
+ * For match.c, outline.c, header.c, fit.c and known.c.
  */
 #include "nest.h"
 
@@ -193,15 +194,8 @@ hr_site_expression(const struct hr_steps *s, size_t start, size_t end)
     return result;
 }
 
-/* The expression of a constant. */
-static PyObject *
-make_constant(PyObject *value)
-{
-    return Py_BuildValue("((sO))", "LOAD_CONST", value);
-}
-
-static int
-is_op(const struct hr_steps *s, size_t i, const char *op)
+int
+hr_site_is(const struct hr_steps *s, size_t i, const char *op)
 {
     return i < s->count && strcmp(s->steps[i].op, op) == 0;
 }
@@ -211,20 +205,23 @@ hr_site_find_function(const struct hr_steps *s, PyObject *code,
                       struct hr_site *site)
 {
     size_t i = 0;
+    *site = (struct hr_site){0};
     while (i < s->count &&
-           !(is_op(s, i, "LOAD_CONST") && s->steps[i].value == code)) {
+           !(hr_site_is(s, i, "LOAD_CONST") && s->steps[i].value == code)) {
         i++;
     }
     size_t make = i + 1;
-    make += is_op(s, make, "LOAD_CONST"); /* the qualified name, up to 3.10 */
-    if (i >= s->count || !is_op(s, make, "MAKE_FUNCTION")) {
+    make +=
+        hr_site_is(s, make, "LOAD_CONST"); /* the qualified name, up to 3.10 */
+    if (i >= s->count || !hr_site_is(s, make, "MAKE_FUNCTION")) {
         return 0;
     }
-    *site = (struct hr_site){.load = i, .start = i, .end = make + 1};
+    *site = (struct hr_site){
+        .load = i, .start = i, .end = make + 1, .head_end = i};
     long flags = PyLong_Check(s->steps[make].value)
                      ? PyLong_AsLong(s->steps[make].value)
                      : 0;
-    while (is_op(s, site->end, "SET_FUNCTION_ATTRIBUTE")) {
+    while (hr_site_is(s, site->end, "SET_FUNCTION_ATTRIBUTE")) {
         flags |= PyLong_AsLong(s->steps[site->end++].value);
     }
     for (int k = 3; k >= 0; k--) {
@@ -236,113 +233,9 @@ hr_site_find_function(const struct hr_steps *s, PyObject *code,
             site->part[k] = site->start;
             site->part_end[k] = end;
         }
+        site->head_end = k == 3 ? site->start : site->head_end;
     }
     return 1;
-}
-
-/* The expressions of the items of a tuple: a new list, NULL without an
- * exception when they cannot be told. */
-static PyObject *
-split_tuple(const struct hr_steps *s, size_t start, size_t end, size_t count)
-{
-    PyObject *list = PyList_New(0);
-    int status = list == NULL ? -1 : 0;
-    for (size_t i = 0; status == 0 && i < count; i++) {
-        size_t last = end;
-        if (!hr_site_find_value(s, last, &end) || end < start) {
-            Py_CLEAR(list);
-            return NULL;
-        }
-        PyObject *e = hr_site_expression(s, end, last);
-        status = e == NULL ? -1 : PyList_Insert(list, 0, e);
-        Py_XDECREF(e);
-    }
-    if (status < 0) {
-        Py_CLEAR(list);
-    }
-    return list;
-}
-
-/* The same for the positional defaults, which may be one constant. */
-static PyObject *
-split_defaults(const struct hr_steps *s, const struct hr_site *site)
-{
-    size_t start = site->part[0], last = site->part_end[0] - 1;
-    PyObject *value = s->steps[last].value;
-    if (is_op(s, last, "BUILD_TUPLE")) {
-        return split_tuple(s, start, last, (size_t)PyLong_AsLong(value));
-    }
-    if (start != last || !is_op(s, last, "LOAD_CONST") ||
-        !PyTuple_Check(value)) {
-        return NULL;
-    }
-    PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = 0; list != NULL && i < PyTuple_GET_SIZE(value); i++) {
-        PyObject *e = make_constant(PyTuple_GET_ITEM(value, i));
-        if (e == NULL || PyList_Append(list, e) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(e);
-    }
-    return list;
-}
-
-static int
-add_items(PyObject *result, PyObject *names, Py_ssize_t first, PyObject *list)
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (first + i < 0 || first + i >= PyTuple_GET_SIZE(names)) {
-            return 0;
-        }
-        if (PyDict_SetItem(result, PyTuple_GET_ITEM(names, first + i),
-                           PyList_GET_ITEM(list, i)) < 0) {
-            return -1;
-        }
-    }
-    return 1;
-}
-
-int
-hr_site_read_defaults(const struct hr_steps *s, PyObject *code,
-                      PyObject **result)
-{
-    struct hr_site site;
-    *result = NULL;
-    if (!hr_site_find_function(s, code, &site)) {
-        return 0;
-    }
-    PyObject *names = PyObject_GetAttrString(code, "co_varnames");
-    PyObject *list = NULL;
-    int status = names == NULL || (*result = PyDict_New()) == NULL ? -1 : 1;
-    if (status == 1 && site.part_end[0] > 0) {
-        list = split_defaults(s, &site);
-        status = list != NULL       ? add_items(*result, names,
-                                                ((PyCodeObject *)code)->co_argcount -
-                                                    PyList_GET_SIZE(list),
-                                                list)
-                 : PyErr_Occurred() ? -1
-                                    : 0;
-        Py_CLEAR(list);
-    }
-    size_t last = site.part_end[1];
-    if (status == 1 && last > 1) {
-        PyObject *keys = s->steps[last - 2].value;
-        status = 0;
-        if (is_op(s, last - 1, "BUILD_CONST_KEY_MAP") &&
-            is_op(s, last - 2, "LOAD_CONST") && PyTuple_Check(keys)) {
-            list = split_tuple(s, site.part[1], last - 2,
-                               (size_t)PyTuple_GET_SIZE(keys));
-            status = list != NULL       ? add_items(*result, keys, 0, list)
-                     : PyErr_Occurred() ? -1
-                                        : 0;
-            Py_CLEAR(list);
-        }
-    }
-    if (status != 1) {
-        Py_CLEAR(*result);
-    }
-    Py_XDECREF(names);
-    return status;
 }
 
 /* -- Variables ------------------------------------------------------------ */
@@ -353,11 +246,11 @@ static int
 read_import(const struct hr_steps *s, size_t from, PyObject **result)
 {
     size_t i = from;
-    while (i > 0 && (is_op(s, i, "IMPORT_FROM") ||
+    while (i > 0 && (hr_site_is(s, i, "IMPORT_FROM") ||
                      starts_with(s->steps[i].op, "STORE_"))) {
         i--;
     }
-    if (i < 2 || !is_op(s, i, "IMPORT_NAME")) {
+    if (i < 2 || !hr_site_is(s, i, "IMPORT_NAME")) {
         return 0;
     }
     PyObject *head = hr_site_expression(s, i - 2, i + 1);
@@ -375,7 +268,8 @@ hr_site_read_variable(const struct hr_steps *s, PyObject *name,
     size_t found = 0, count = 0, start;
     *result = NULL;
     for (size_t i = 0; i < s->count; i++) {
-        if ((is_op(s, i, "STORE_DEREF") || is_op(s, i, "DELETE_DEREF")) &&
+        if ((hr_site_is(s, i, "STORE_DEREF") ||
+             hr_site_is(s, i, "DELETE_DEREF")) &&
             PyUnicode_Compare(s->steps[i].value, name) == 0) {
             found = i;
             count++;
@@ -385,7 +279,7 @@ hr_site_read_variable(const struct hr_steps *s, PyObject *name,
     if (count != 1 || !hr_site_find_value(s, found, &start)) {
         return 0;
     }
-    if (start + 1 == found && is_op(s, start, "IMPORT_FROM")) {
+    if (start + 1 == found && hr_site_is(s, start, "IMPORT_FROM")) {
         return read_import(s, start, result);
     }
     *result = hr_site_expression(s, start, found);

@@ -191,7 +191,8 @@ is_plain(struct hr_scope *s)
     }
     /* An earlier binding may come to light, and run. */
     for (size_t i = 0; i < s->old->count; i++) {
-        if (!s->diff.used[i] && s->old->items[i].name_len == 0) {
+        const struct hr_block *b = &s->old->items[i];
+        if (!s->diff.used[i] && (b->name_len == 0 || b->decorated)) {
             return 0;
         }
     }

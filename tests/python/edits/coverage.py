@@ -41,6 +41,7 @@ CLASSES = [
     ),
     ("names: of functions that change kind, normalised ones", 9, ["name_*"]),
     ("singledispatch", 4, ["singledispatch*"]),
+    ("what moved, and no name leads to", 9, ["stray_*"]),
     ("registries get no second entry", 6, ["*registry_*", "atexit_*"]),
     (
         "generators, coroutines, change of kind, running ones survive",
