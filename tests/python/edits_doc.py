@@ -40,6 +40,7 @@ the cache object stays, old results are dropped, held references run the new cod
 what old wrappers call is the new function, later edits too; copied texts follow
 the text's; a name is found however it is written
 the dispatcher stays; implementations are exchanged, added, removed
+found in objects of any kind, else on the heap; their lines move, later edits find them
 the entry that is there runs the new code; nothing is registered twice
 what runs ends as it began; the next call is new, also of another kind
 exchanged at any depth, where alive and where made later
