@@ -110,7 +110,7 @@ def start(*roots, live=None, skip=(), watch=True):
                 f"start: {folder} is no folder; create it, or name another"
             )
     limit = _os.environ.get("HOT_RELOAD_TIME_LIMIT", "")
-    if limit.isdigit():
+    if limit.isascii() and limit.isdigit():
         _core.set("time_limit", int(limit))
     _core.set("manual", not watch)
     _core.start(roots, live, ("__init__.py", *skip))

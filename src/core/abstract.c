@@ -113,11 +113,14 @@ is_abstract(struct hr_plan *p, PyObject *value)
 int
 hr_abstract_is_abc(PyObject *meta)
 {
-    PyTypeObject *type = (PyTypeObject *)meta;
-    while (type != NULL && strcmp(type->tp_name, "ABCMeta") != 0) {
-        type = type->tp_base;
+    PyObject *mro = ((PyTypeObject *)meta)->tp_mro;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        if (strcmp(type->tp_name, "ABCMeta") == 0) {
+            return 1;
+        }
     }
-    return type != NULL;
+    return 0;
 }
 
 /* Names that are abstract in a base as planned, and not implemented here. */

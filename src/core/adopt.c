@@ -12,7 +12,7 @@
  *
  * For module.c, schedule.c and the finder.
  */
-#include "code.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,6 +296,11 @@ list_modules(struct hr_state *st, int new_only)
 int
 hr_adopt_modules(struct hr_state *st, int new_only)
 {
+    struct hr_engine *e = st->engine; /* or it may be stopped meanwhile */
+    if (e == NULL) {
+        return 0;
+    }
+    hr_schedule_enter(e);
     PyObject *modules = list_modules(st, new_only);
     PyObject *key = PyUnicode_InternFromString("__file__");
     int status = modules == NULL || key == NULL ? -1 : 0;
@@ -314,5 +319,6 @@ hr_adopt_modules(struct hr_state *st, int new_only)
     }
     Py_XDECREF(key);
     Py_XDECREF(modules);
+    hr_schedule_leave(e);
     return status;
 }

@@ -118,7 +118,8 @@ note_refused(struct hr_engine *e, struct hr_change *changes, size_t n)
     }
 }
 
-/* The files refused before that are not in this batch, behind its own. */
+/* The files refused before that are not in this batch, behind its own.  Their
+ * paths are copies: a hook may have them made live meanwhile. */
 static size_t
 add_refused(struct hr_engine *e, struct hr_change *all, size_t n)
 {
@@ -128,8 +129,10 @@ add_refused(struct hr_engine *e, struct hr_change *all, size_t n)
         for (size_t k = 0; k < n; k++) {
             newer |= strcmp(all[k].path, e->refused.changes[i].path) == 0;
         }
-        if (!newer) {
-            all[count++] = e->refused.changes[i];
+        char *path = newer ? NULL : strdup(e->refused.changes[i].path);
+        if (path != NULL) {
+            all[count] = e->refused.changes[i];
+            all[count++].path = path;
         }
     }
     return count;
@@ -232,7 +235,7 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
     struct hr_change *wanted =
         PyMem_Calloc(count + e->refused.count, sizeof *wanted);
     PyObject *revision = NULL;
-    size_t own = 0, n;
+    size_t own = 0, n, tried = 0;
     if (wanted == NULL) {
         return PyErr_NoMemory();
     }
@@ -256,13 +259,13 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
     }
     n = own;
     if (own > 0 || (e->retry && e->refused.count > 0)) {
-        n = add_refused(e, wanted, own);
+        n = tried = add_refused(e, wanted, own);
         revision = try_sources(e, wanted, n, moment);
         if (revision != NULL && n > own && own > 0 &&
             !((hr_revision *)revision)->ok) {
             Py_DECREF(revision);
-            n = own;
-            revision = try_sources(e, wanted, n, moment);
+            tried = own;
+            revision = try_sources(e, wanted, own, moment);
         }
     }
     e->retry = 0;
@@ -278,7 +281,7 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
             Py_CLEAR(revision);
         }
         else {
-            for (size_t i = 0; r->ok && i < n; i++) {
+            for (size_t i = 0; r->ok && !r->undone && i < tried; i++) {
                 hr_source_seen(hr_source_find(st, wanted[i].path),
                                wanted[i].hash);
                 if (mode == HR_MODE_APPLY) {
@@ -289,17 +292,15 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
             if (!r->ok) {
                 note_refused(e, wanted, own);
             }
-            for (size_t i = 0; r->ok && i < n; i++) {
-                /* The entry may own the path: it goes last. */
-                char *path = strdup(wanted[i].path);
-                if (path != NULL) {
-                    forget_refused(e, path);
-                }
-                free(path);
+            for (size_t i = 0; r->ok && i < tried; i++) {
+                forget_refused(e, wanted[i].path);
             }
             report(st, r);
             hr_revision_announce(st, revision);
         }
+    }
+    for (size_t i = own; i < n; i++) {
+        free(wanted[i].path);
     }
     PyMem_Free(wanted);
     return revision;

@@ -61,6 +61,9 @@ is_fixed(PyObject *name, PyObject *value)
     static const char *const fixed[] = {
         "__dict__", "__weakref__", "__module__", "__qualname__",
         "__name__", "__slots__",   "_abc_impl",  NULL};
+    if (!PyUnicode_Check(name)) {
+        return 1; /* by locals(): no attribute */
+    }
     if (value != NULL && Py_TYPE(value) == &PyMemberDescr_Type) {
         return 1; /* a slot: the layouts agree, so it is in both */
     }
@@ -85,13 +88,26 @@ has_meta_descriptor(PyTypeObject *meta, PyObject *name)
            Py_TYPE(d) != &PyMemberDescr_Type;
 }
 
+/* What type guards, and only keeps in the class's dict: it lets nobody delete
+ * it, tells audit hooks before it is set, and 3.13 drops the class's line with
+ * a new module. */
+static int
+is_guarded(PyObject *name)
+{
+    static const char *const names[] = {"__doc__", "__module__",
+                                        "__type_params__", NULL};
+    for (int i = 0; names[i] != NULL; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int
 hr_class_set(PyObject *type, PyObject *name, PyObject *value)
 {
-    /* 3.12: type lets nobody delete its parameters. */
-    int guarded = value == NULL && PyUnicode_CompareWithASCIIString(
-                                       name, "__type_params__") == 0;
-    if (guarded || has_meta_descriptor(Py_TYPE(type), name)) {
+    if (is_guarded(name) || has_meta_descriptor(Py_TYPE(type), name)) {
         PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
         int status = value != NULL ? PyDict_SetItem(dict, name, value)
                                    : PyDict_DelItem(dict, name);
@@ -407,15 +423,19 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
     if (status == 0 && m.opaque) {
         /* A method behind somebody's decorator: its super() must find the
          * class that it works for now. */
-        PyObject *name, *value;
-        Py_ssize_t pos = 0;
-        PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
-        while (status == 0 && PyDict_Next(dict, &pos, &name, &value)) {
-            PyObject *cell = hr_transfer_find_cell(&m, value);
+        PyObject *values =
+            PyDict_Values(hr_compat_type_dict((PyTypeObject *)donor));
+        status = values == NULL ? -1 : 0;
+        for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(values);
+             i++) {
+            PyObject *cell =
+                hr_transfer_find_cell(&m, PyList_GET_ITEM(values, i));
             if (cell != NULL && !hr_place_has(j, HR_PLACE_CELL, cell)) {
                 status = hr_journal_add(j, HR_PLACE_CELL, cell, NULL, type);
             }
+            Py_XDECREF(cell);
         }
+        Py_XDECREF(values);
     }
     Py_XDECREF(bases);
     Py_XDECREF(m.cell);

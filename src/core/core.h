@@ -237,7 +237,8 @@ struct hr_transfer {
 /* The value as it belongs into the other class. */
 PyObject *hr_transfer_value(struct hr_transfer *m, PyObject *value);
 /* A cell that reads as m->from, which super() works with, behind a member of
- * the class: where hr_transfer_value() cannot reach.  Borrowed or NULL. */
+ * the class: where hr_transfer_value() cannot reach.  A new reference, or
+ * NULL without an exception. */
 PyObject *hr_transfer_find_cell(struct hr_transfer *m, PyObject *value);
 /* The attributes of a property that are functions. */
 extern const char *const hr_transfer_property_parts[3];
@@ -530,13 +531,13 @@ typedef struct {
     long long saved_ns, ready_ns, gil_ns, planned_ns, live_ns;
     long long split_ns, compile_ns; /* durations */
     double wall;
-    char ok, undone, undoable, is_live;
+    char ok, undone, undoable, is_live, kept;
 } hr_revision;
 
 extern PyType_Spec hr_revision_spec;
 extern PyType_Spec hr_edit_spec;
 PyObject *hr_revision_new(struct hr_state *st);
-/* Number it and put it into the record. */
+/* Number it and put it into the record, once. */
 int hr_revision_keep(struct hr_state *st, PyObject *revision);
 /* kind is a string constant; the other objects may be NULL. */
 int hr_revision_add_edit(struct hr_state *st, PyObject *revision,

@@ -58,6 +58,9 @@ read_again(struct hr_state *st, struct hr_source *s, PyObject *name)
     char *text = NULL;
     size_t size = 0;
     PyObject *why = NULL;
+    if (st->planning != 0) {
+        return 0; /* a plan is made from the text that is there */
+    }
     PyObject *modules = hr_source_look(st) < 0 ? NULL : hr_source_modules(s);
     if (modules == NULL) {
         return -1;

@@ -3,8 +3,9 @@
  *     lines                        of functions that only moved, in slices
  *     texts                        the new ones are what runs
  *     linecache                    forgets the old ones
- *     callbacks, leaked objects    and the hooks for instances
+ *     caches, leaked objects       and what else knows the old ones
  *     the journal                  goes to the revision, for undo()
+ *     hooks                        migrate, after
  *
  * Nothing here can fail the batch: what goes wrong is logged, or let be.
  * Called by plan.c, once, with a plan that is committed.
@@ -106,9 +107,14 @@ hr_finish_batch(struct hr_plan *p)
     if (hr_model_rebuild(p) < 0) {
         hr_log_exception(p->st, "models could not be rebuilt");
     }
-    hr_hook_migrate(p);
-    (void)hr_hook_call(p, "__hot_reload_after__", 0);
+    /* From here on it is on record: the hooks may take it back, or have other
+     * files made live, which then lie on it. */
     r->journal = p->j;
     r->undoable = 1;
     p->j = NULL;
+    if (hr_revision_keep(p->st, p->revision) < 0) {
+        PyErr_Clear(); /* without memory: it is tried again */
+    }
+    hr_hook_migrate(p);
+    (void)hr_hook_call(p, "__hot_reload_after__", 0);
 }

@@ -53,14 +53,20 @@ find_statement(const char *text, const struct hr_blocks *blocks,
 }
 
 /* The unit of a module, which may not be saved at all: *u is NULL when it is
- * not followed. */
+ * not followed, or has no statement for the class `sub` of that name. */
 static int
-find_unit(struct hr_plan *p, PyObject *name, struct hr_unit **u)
+find_unit(struct hr_plan *p, PyObject *home, PyObject *name, PyObject *sub,
+          struct hr_unit **u)
 {
     PyObject *modules = PyImport_GetModuleDict();
-    PyObject *module = PyDict_GetItemWithError(modules, name);
-    *u = hr_unit_find(p, name);
-    if (*u != NULL || module == NULL || !PyModule_Check(module)) {
+    PyObject *module = PyDict_GetItemWithError(modules, home);
+    *u = NULL;
+    if (module == NULL || !PyModule_Check(module) ||
+        PyDict_GetItemWithError(PyModule_GetDict(module), name) != sub) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    *u = hr_unit_find(p, home);
+    if (*u != NULL) {
         return 0;
     }
     for (struct hr_source *s = p->st->sources; s != NULL; s = s->next) {
@@ -69,6 +75,9 @@ find_unit(struct hr_plan *p, PyObject *name, struct hr_unit **u)
         Py_XDECREF(list);
         if (has == 0) {
             continue;
+        }
+        if (has > 0 && find_statement(s->text, &s->blocks, name) == NULL) {
+            return 0;
         }
         struct hr_file f = {.source = s, .text = s->text, .size = s->size};
         f.blocks = s->blocks;
@@ -152,10 +161,12 @@ plan_parametrised(struct hr_plan *p, PyObject *type, PyObject *sub,
                                             ? PyTuple_GET_ITEM(arguments, 0)
                                             : arguments);
     hr_made_more(p);
-    int status = made == NULL ? hr_evaluate_forgive(p)
-                 : hr_class_is_open(made) && hr_made_has(p, made) == 1
-                     ? hr_remake_take(p, sub, made)
-                     : 0;
+    int status = made == NULL             ? hr_evaluate_forgive(p)
+                 : hr_class_is_open(made) ? hr_made_has(p, made)
+                                          : 0;
+    if (made != NULL && status > 0) {
+        status = hr_remake_take(p, sub, made);
+    }
     Py_XDECREF(made);
     return status < 0 ? -1 : 1;
 }
@@ -171,10 +182,10 @@ plan_heir(struct hr_plan *p, PyObject *type, PyObject *sub, PyObject *donor,
     if (status != 0 || module == NULL || !PyUnicode_Check(module)) {
         return status < 0 ? -1 : 0;
     }
-    if (find_unit(p, module, &u) < 0) {
+    if (find_unit(p, module, name, sub, &u) < 0) {
         return -1;
     }
-    if (u == NULL || PyDict_GetItemWithError(u->dict, name) != sub) {
+    if (u == NULL) {
         return 0;
     }
     *at = u;
@@ -211,10 +222,14 @@ hr_heir_plan(struct hr_plan *p, struct hr_unit **at)
         int status = list == NULL ? -1 : 0;
         for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(list); k++) {
             PyObject *sub = PyList_GET_ITEM(list, k);
-            if (hr_class_is_open(sub) && hr_heir_is_made(sub) &&
-                hr_made_has(p, sub) == 0 && !has_seen(p, sub, donor)) {
-                status = plan_heir(p, type, sub, donor, at);
+            if (!hr_class_is_open(sub) || !hr_heir_is_made(sub)) {
+                continue;
             }
+            int made = hr_made_has(p, sub);
+            status = made < 0 ? -1
+                     : made || has_seen(p, sub, donor)
+                         ? 0
+                         : plan_heir(p, type, sub, donor, at);
         }
         Py_XDECREF(list);
         if (status < 0) {

@@ -445,7 +445,8 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
         PyObject *name = PyTuple_GET_ITEM(item, 0);
         size_t before = hr_journal_count(j);
         /* What is new has its lines already. */
-        if (PyDict_GetItemWithError(u->changed, name) == NULL &&
+        if (PyUnicode_Check(name) &&
+            PyDict_GetItemWithError(u->changed, name) == NULL &&
             PyUnicode_CompareWithASCIIString(name, "__builtins__") != 0 &&
             (visit(&w, PyTuple_GET_ITEM(item, 1), 7) < 0 ||
              look_behind(&w, name, PyTuple_GET_ITEM(item, 1)) < 0)) {

@@ -240,10 +240,13 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
                   PyUnicode_Compare(module, s->u->name) == 0;
         Py_XDECREF(module);
         PyErr_Clear();
-        if (own && hr_made_has(p, *value) == 1 &&
-            PyUnicode_Compare(((PyHeapTypeObject *)old)->ht_qualname,
-                              ((PyHeapTypeObject *)*value)->ht_qualname) ==
-                0) {
+        int made = own ? hr_made_has(p, *value) : 0;
+        if (made < 0) {
+            return -1;
+        }
+        if (made && PyUnicode_Compare(
+                        ((PyHeapTypeObject *)old)->ht_qualname,
+                        ((PyHeapTypeObject *)*value)->ht_qualname) == 0) {
             if (hr_remake_merge(s, old, *value, b) < 0) {
                 return -1;
             }

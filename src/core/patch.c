@@ -380,8 +380,12 @@ static PyObject *
 patch_repr(PyObject *self)
 {
     hr_patch *p = (hr_patch *)self;
-    return PyUnicode_FromFormat("<Patch %U of %R by %R%s>", p->name, p->owner,
-                                p->after, p->active ? "" : ", restored");
+    PyObject *after = Py_XNewRef(p->after); /* who is shown may replace it */
+    PyObject *text =
+        PyUnicode_FromFormat("<Patch %U of %R by %R%s>", p->name, p->owner,
+                             after, p->active ? "" : ", restored");
+    Py_XDECREF(after);
+    return text;
 }
 
 static PyObject *

@@ -75,15 +75,15 @@ begin(struct hr_request *r)
         return -1;
     }
     r->layer = HR_LAYER_TOP;
-    r->patch = p;
+    r->patch = p = (hr_patch *)Py_XNewRef(p);
     if (hr_owner_holds_itself(r, before)) {
-        r->patch = p = NULL;
+        Py_CLEAR(r->patch);
+        p = NULL;
     }
     if (p == NULL) {
         r->before = Py_NewRef(before);
         return 0;
     }
-    Py_INCREF(p);
     r->before = Py_NewRef(p->before);
     r->original = Py_NewRef(p->original);
     r->owner = p->owner;

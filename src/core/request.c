@@ -130,7 +130,8 @@ static int
 plan_class_attribute(struct hr_request *r, struct hr_journal *j)
 {
     PyObject *dict = hr_layer_dict(r->st, r->layer, HR_PLACE_TYPE, r->owner);
-    PyObject *old = dict ? PyDict_GetItemWithError(dict, r->name) : NULL;
+    PyObject *old =
+        dict ? Py_XNewRef(PyDict_GetItemWithError(dict, r->name)) : NULL;
     int made = r->original == NULL;
     if (dict == NULL) {
         return -1;
@@ -149,6 +150,7 @@ plan_class_attribute(struct hr_request *r, struct hr_journal *j)
             hr_class_plan_attribute(r->st, j, r->owner, r->name, old, value);
     }
     Py_XDECREF(value);
+    Py_XDECREF(old);
     Py_DECREF(dict);
     if (status == 0 && made) {
         Py_SETREF(r->original, copy_wrapper(j, r->before));

@@ -100,8 +100,14 @@ hr_revision_add_edit(struct hr_state *st, PyObject *revision, const char *kind,
 int
 hr_revision_has_code(hr_revision *r, const char *code)
 {
-    return r->error != NULL && PyUnicode_Check(r->error) &&
-           strncmp(PyUnicode_AsUTF8(r->error), code, 5) == 0;
+    /* Not as UTF-8: an exception's text may have lone surrogates. */
+    PyObject *start =
+        r->error != NULL ? PyUnicode_Substring(r->error, 0, 5) : NULL;
+    int has =
+        start != NULL && PyUnicode_CompareWithASCIIString(start, code) == 0;
+    Py_XDECREF(start);
+    PyErr_Clear();
+    return has;
 }
 
 /* -- Revision ------------------------------------------------------------- */
@@ -145,10 +151,15 @@ drop_undo(hr_revision *r)
 int
 hr_revision_keep(struct hr_state *st, PyObject *revision)
 {
-    ((hr_revision *)revision)->id = ++st->next_revision;
+    hr_revision *r = (hr_revision *)revision;
+    if (r->kept) {
+        return 0;
+    }
+    r->id = ++st->next_revision;
     if (PyList_Append(st->revisions, revision) < 0) {
         return -1;
     }
+    r->kept = 1;
     Py_ssize_t n = PyList_GET_SIZE(st->revisions);
     if (n > HR_REVISIONS_UNDOABLE) {
         PyObject *old = Py_NewRef(
@@ -213,6 +224,7 @@ undo_one(struct hr_state *st, hr_revision *r)
             hr_layer_swap_sources(st, r->journal) < 0) {
             return -1;
         }
+        r->undone = 1; /* whatever fails from here on */
         hr_journal_notify(r->journal);
     }
     if (!r->is_live && hr_source_undo(st, r->texts) < 0) {

@@ -13,8 +13,9 @@
 #include <errno.h>
 #include <signal.h>
 
-#define TIME_LIMIT_S 10 /* for changed statements of sources */
-#define JOIN_S 2        /* stop() waits this long for a stuck run */
+#define TIME_LIMIT_S 10       /* for changed statements of sources */
+#define MAX_LIMIT_S 100000000 /* as nanoseconds it is a number */
+#define JOIN_S 2              /* stop() waits this long for a stuck run */
 
 /* -- Threads -------------------------------------------------------------- */
 
@@ -103,6 +104,9 @@ new_engine(struct hr_state *st)
     if (e->time_limit <= 0) {
         e->time_limit = TIME_LIMIT_S;
     }
+    else if (e->time_limit > MAX_LIMIT_S) {
+        e->time_limit = MAX_LIMIT_S;
+    }
     struct hr_watch_options options = {
         .say = say, .say_arg = e, .whole = is_whole, .whole_arg = e};
     options.force_poll = (int)hr_setting(st, "force_poll");
@@ -150,7 +154,13 @@ void
 hr_schedule_leave(struct hr_engine *e)
 {
     if (--e->users == 0 && e->orphan) {
+        struct hr_state *st = e->st;
+        PyObject *module = Py_NewRef(e->module); /* `st` lives in it */
         free_engine(e);
+        if (st->engine == NULL) {
+            hr_source_free_all(st);
+        }
+        Py_DECREF(module);
     }
 }
 
@@ -209,11 +219,8 @@ hr_schedule_stop(struct hr_state *st)
     if (ended) {
         hr_control_close(e->control);
         e->control = NULL;
-        /* Not before: a run in progress uses them, and so may another call,
-         * or an engine that was started meanwhile. */
-        if (e->users == 0 && st->engine == NULL) {
-            hr_source_free_all(st);
-        }
+        /* What was followed goes with the last call in progress, unless an
+         * engine was started meanwhile. */
         e->orphan = 1;
         hr_schedule_enter(e);
         hr_schedule_leave(e);
@@ -246,11 +253,31 @@ add_all(PyObject *list, PyObject *items)
     return 0;
 }
 
+/* What an engine before this one followed: it stays where a call was in
+ * progress when that was stopped, or its run could not be. */
+static int
+watch_sources(struct hr_state *st)
+{
+    int status = 0;
+    for (struct hr_source *s = st->sources; s != NULL && status == 0;
+         s = s->next) {
+        if (!hr_source_is_under_roots(st, s->path)) {
+            continue;
+        }
+        char *text = hr_decode_copy(s->text, s->size); /* it may change */
+        status =
+            text == NULL ? -1 : hr_schedule_watch(st, s->path, text, s->size);
+        free(text);
+    }
+    return status;
+}
+
 int
 hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
                   PyObject *skip)
 {
     struct hr_engine *e = st->engine;
+    int is_new = e == NULL;
     if (e == NULL) {
         e = new_engine(st);
         if (e == NULL) {
@@ -263,12 +290,16 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
         st->engine = e;
         open_control(e);
         if (start_threads(e) < 0) {
+            PyObject *type, *value, *traceback;
+            PyErr_Fetch(&type, &value, &traceback);
             (void)hr_schedule_stop(st);
+            PyErr_Restore(type, value, traceback);
             return -1;
         }
     }
     hr_schedule_enter(e);
-    int status = add_all(e->roots, roots) < 0 || add_all(e->skip, skip) < 0;
+    int status = add_all(e->roots, roots) < 0 || add_all(e->skip, skip) < 0 ||
+                 (is_new && watch_sources(st) < 0);
     for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(live); i++) {
         PyObject *folder = PyTuple_GET_ITEM(live, i);
         int has = list_has(e->folders, folder);
@@ -393,6 +424,7 @@ hr_schedule_after_fork(struct hr_state *st, int in_child)
     memset(&e->held, 0, sizeof e->held);
     e->done = e->asked;
     e->has_thread = e->has_guard = 0;
+    e->thread_id = 0;
     if (st->run != NULL && hr_patch_run(st) == NULL) {
         /* The engine's thread was in the middle of a live file. */
         struct hr_run *run = st->run;

@@ -327,12 +327,15 @@ find_modules(struct hr_state *st, PyObject *modules)
     }
     while (status == 0 && PyDict_Next(modules, &pos, &name, &module)) {
         struct hr_source *s = find_of_module(st, module, key);
-        if (s != NULL && s->modules == NULL) {
+        if (s == NULL) {
+            continue;
+        }
+        Py_INCREF(name); /* a new list may collect, which may take it out */
+        if (s->modules == NULL) {
             s->modules = PyList_New(0);
         }
-        if (s != NULL) {
-            status = s->modules == NULL ? -1 : PyList_Append(s->modules, name);
-        }
+        status = s->modules == NULL ? -1 : PyList_Append(s->modules, name);
+        Py_DECREF(name);
     }
     Py_XDECREF(key);
     return status;
@@ -362,12 +365,13 @@ hr_source_modules(struct hr_source *s)
     for (Py_ssize_t i = 0;
          status == 0 && s->modules != NULL && i < PyList_GET_SIZE(s->modules);
          i++) {
-        PyObject *module =
-            PyDict_GetItemWithError(modules, PyList_GET_ITEM(s->modules, i));
+        PyObject *module = Py_XNewRef(
+            PyDict_GetItemWithError(modules, PyList_GET_ITEM(s->modules, i)));
         if (module != NULL && is_made_from(module, s->path) &&
             PySequence_Contains(result, module) == 0) {
             status = PyList_Append(result, module);
         }
+        Py_XDECREF(module);
     }
     if (status < 0) {
         Py_CLEAR(result);

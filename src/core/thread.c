@@ -138,9 +138,9 @@ hr_thread_sync(struct hr_state *st, double timeout)
     hr_watch_wake(e->watch);
     hr_schedule_enter(e);
     int64_t until = hr_clock_ns(CLOCK_MONOTONIC) +
-                    (timeout < 1e9    ? (int64_t)(timeout * 1e9)
-                     : timeout >= 1e9 ? INT64_MAX / 2
-                                      : 0); /* not a number */
+                    (timeout >= 1e9 ? INT64_MAX / 2
+                     : timeout > 0  ? (int64_t)(timeout * 1e9)
+                                    : 0); /* or not a number */
     int done = 0;
     while (!done && !atomic_load(&e->stopping)) {
         int64_t left = until - hr_clock_ns(CLOCK_MONOTONIC);

@@ -57,45 +57,47 @@ hr_trampoline_is_partial(PyObject *o)
     return type != NULL;
 }
 
-/* Which of the makers above; looks through methods, partials and __call__.
- * NULL with an exception only when memory ran out. */
+/* What the object calls: its function, or the class's.  A new reference, or
+ * NULL without an exception. */
+static PyObject *
+get_called(PyObject *o)
+{
+    PyObject *inner = NULL;
+    if (PyMethod_Check(o)) {
+        return Py_NewRef(PyMethod_GET_FUNCTION(o));
+    }
+    if (hr_trampoline_is_partial(o)) {
+        inner = PyObject_GetAttrString(o, "func");
+    }
+    else if (!PyType_Check(o) &&
+             PyType_HasFeature(Py_TYPE(o), Py_TPFLAGS_HEAPTYPE)) {
+        inner = PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__call__");
+        if (inner != NULL && !PyFunction_Check(inner)) {
+            Py_CLEAR(inner);
+        }
+    }
+    PyErr_Clear();
+    return inner;
+}
+
+/* Which of the makers above; looks through methods, partials and __call__. */
 static const char *
 get_kind(PyObject *target)
 {
-    for (int depth = 0; depth < 8; depth++) {
-        if (PyMethod_Check(target)) {
-            target = PyMethod_GET_FUNCTION(target);
-            continue;
+    PyObject *o = Py_NewRef(target);
+    int flags = 0;
+    for (int depth = 0; o != NULL && depth < 8; depth++) {
+        if (PyFunction_Check(o)) {
+            flags = ((PyCodeObject *)HR_AS_FUNCTION(o)->func_code)->co_flags;
+            break;
         }
-        if (PyFunction_Check(target)) {
-            int flags =
-                ((PyCodeObject *)HR_AS_FUNCTION(target)->func_code)->co_flags;
-            return flags & CO_ASYNC_GENERATOR ? "asyncgen"
-                   : flags & CO_COROUTINE     ? "coroutine"
-                   : flags & CO_GENERATOR     ? "generator"
-                                              : "plain";
-        }
-        PyTypeObject *type = Py_TYPE(target);
-        PyObject *inner = NULL;
-        if (hr_trampoline_is_partial(target)) {
-            inner = PyObject_GetAttrString(target, "func");
-        }
-        else if (!PyType_Check(target) &&
-                 PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
-            inner = PyObject_GetAttrString((PyObject *)type, "__call__");
-            if (inner != NULL && !PyFunction_Check(inner)) {
-                Py_CLEAR(inner);
-            }
-        }
-        if (inner == NULL) {
-            PyErr_Clear();
-            return "plain";
-        }
-        /* `target`, which the caller holds, keeps it alive. */
-        Py_DECREF(inner);
-        target = inner;
+        Py_SETREF(o, get_called(o));
     }
-    return "plain";
+    Py_XDECREF(o);
+    return flags & CO_ASYNC_GENERATOR ? "asyncgen"
+           : flags & CO_COROUTINE     ? "coroutine"
+           : flags & CO_GENERATOR     ? "generator"
+                                      : "plain";
 }
 
 static PyObject *

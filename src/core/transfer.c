@@ -26,7 +26,8 @@ peek_cell(struct hr_transfer *m, PyObject *cell)
     return content;
 }
 
-/* Behind what the function wraps: in its dict or its closure. */
+/* Behind what the function wraps: in its dict or its closure.  New reference,
+ * as are those below: a wrapper may make what its attributes give. */
 static PyObject *
 find_cell_behind(struct hr_transfer *m, PyObject *function, int depth)
 {
@@ -35,7 +36,9 @@ find_cell_behind(struct hr_transfer *m, PyObject *function, int depth)
          i++) {
         PyObject *content = peek_cell(m, PyTuple_GET_ITEM(closure, i));
         if (content != NULL && content != function && !PyType_Check(content)) {
+            Py_INCREF(content);
             PyObject *found = find_cell(m, content, depth - 1);
+            Py_DECREF(content);
             if (found != NULL) {
                 return found;
             }
@@ -73,7 +76,7 @@ find_cell(struct hr_transfer *m, PyObject *value, int depth)
         if (inner != NULL && !PyType_Check(inner)) {
             found = find_cell(m, inner, depth - 1);
         }
-        Py_XDECREF(inner); /* the wrapper holds it */
+        Py_XDECREF(inner);
         return found;
     }
     PyObject *closure = PyFunction_GET_CLOSURE(value);
@@ -81,7 +84,7 @@ find_cell(struct hr_transfer *m, PyObject *value, int depth)
          i++) {
         PyObject *cell = PyTuple_GET_ITEM(closure, i);
         if (peek_cell(m, cell) == m->from) {
-            return cell;
+            return Py_NewRef(cell);
         }
     }
     return find_cell_behind(m, value, depth);
@@ -153,7 +156,9 @@ hr_transfer_value(struct hr_transfer *m, PyObject *value)
     PyTypeObject *type = Py_TYPE(value);
     if (type == &PyFunction_Type) {
         /* What it wraps is not cloned with it. */
-        m->opaque |= find_cell_behind(m, value, 4) != NULL;
+        PyObject *cell = find_cell_behind(m, value, 4);
+        m->opaque |= cell != NULL;
+        Py_XDECREF(cell);
         return hr_function_clone(value, m->from, m->cell);
     }
     if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type) {

@@ -295,13 +295,15 @@ hr_unit_plan_values(struct hr_unit *u)
         return -1;
     }
     while (PyDict_Next(u->shadow, &pos, &name, &new)) {
+        if (!PyUnicode_Check(name)) {
+            continue;
+        }
         PyObject *live = PyDict_GetItemWithError(u->live, name);
         if (PyUnicode_CompareWithASCIIString(name, "__annotations__") == 0 &&
             live != NULL && PyObject_RichCompareBool(new, live, Py_EQ) == 1) {
             continue; /* the copy that was written to has not changed */
         }
         if (new == PyDict_GetItemWithError(u->before, name) || new == live ||
-            !PyUnicode_Check(name) ||
             PyUnicode_CompareWithASCIIString(name, "__builtins__") == 0) {
             continue;
         }

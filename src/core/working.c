@@ -38,6 +38,7 @@ write_all(int fd, const char *text, size_t size)
             continue;
         }
         if (n <= 0) {
+            errno = n < 0 ? errno : EIO;
             return -1;
         }
         text += n;
@@ -88,11 +89,11 @@ done:
 
 /* The content of a file as bytes; None where there is none. */
 static PyObject *
-read_file(const char *path)
+read_file(PyObject *path)
 {
     PyObject *io = PyImport_ImportModule("io");
     PyObject *file =
-        io ? PyObject_CallMethod(io, "open", "ss", path, "rb") : NULL;
+        io ? PyObject_CallMethod(io, "open", "Os", path, "rb") : NULL;
     PyObject *text = file ? PyObject_CallMethod(file, "read", NULL) : NULL;
     if (file != NULL) {
         PyObject *type, *value, *traceback;
@@ -119,7 +120,7 @@ hr_working_read(const char *path, PyObject **filename)
         return NULL;
     }
     *filename = PyUnicode_DecodeFSDefault(copy);
-    PyObject *text = *filename ? read_file(copy) : NULL;
+    PyObject *text = *filename ? read_file(*filename) : NULL;
     free(copy);
     return text;
 }

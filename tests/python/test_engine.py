@@ -101,6 +101,31 @@ def test_stop_while_others_wait(live, tg):
     assert not errors and n > 3
 
 
+def test_sources_are_followed_again_after_a_stop_while_others_wait(project):
+    """They stayed with the call in progress, and the next engine knew them already."""
+    m = project.load(start=False, m="def f(): return 0\n")
+    for n in range(1, 20):
+        project.start()
+        stop = threading.Event()
+
+        def wait(stop=stop):
+            while not stop.is_set():
+                project.engine.sync(0.5)
+
+        threads = [threading.Thread(target=wait) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.005)
+        project.engine.stop()
+        stop.set()
+        project.start()
+        for thread in threads:
+            thread.join()
+        project.write(m=f"def f(): return {n}\n")
+        project.wait(lambda n=n: m.f() == n)
+        project.engine.stop()
+
+
 def test_sync(live, tg):
     assert live.engine.sync() is True
     live.start()

@@ -414,3 +414,62 @@ def test_stop_in_a_changed_statement_is_refused(project):
     revision = project.save(m="X = 2\nimport hot_reload\nhot_reload.stop()\n")
     assert not revision.ok and "stop: a save is just being planned" in revision.error
     assert m.X == 1 and project.save(m="X = 3\n").ok and m.X == 3
+
+
+def test_undo_in_the_hook_after_takes_that_revision_back(project):
+    text = """
+    import hot_reload
+    UNDONE, ON = [], []
+    def f(): return 1
+    def __hot_reload_after__(revision):
+        if ON:
+            UNDONE.extend(hot_reload.undo())
+    """
+    m = project.load(m=text)
+    first = project.save(m=text.replace("return 1", "return 2"))
+    m.ON.append(True)
+    second = project.save(m=text.replace("return 1", "return 3"))
+    assert m.f() == 2 and m.UNDONE == [second] and second.undone
+    # Its text is on the disk, and counts again.
+    m.ON.clear()
+    assert project.engine.apply(project.path("m")).ok and m.f() == 3
+    assert project.engine.undo(2)[1] is first and m.f() == 1
+
+
+def test_apply_in_the_hook_after_lies_on_that_revision(project):
+    text = """
+    import hot_reload
+    ON = []
+    def f(): return 1
+    def __hot_reload_after__(revision):
+        if ON:
+            with open(__file__, "w") as file:
+                file.write(ON.pop())
+            hot_reload.apply(__file__)
+    """
+    m = project.load(m=text)
+    m.ON.append(text.replace("return 1", "return 3").replace("\n    ", "\n"))
+    project.save(m=text.replace("return 1", "return 2"))
+    assert m.f() == 3
+    ids = [r.id for r in project.engine.revisions()[-2:]]
+    assert ids == sorted(ids)
+    for value in (2, 1):
+        assert project.engine.undo() and m.f() == value
+
+
+def test_apply_in_the_hook_after_of_what_was_refused_before(project):
+    """Both make it live: what the outer one had of it was freed."""
+    text = """
+    import hot_reload
+    def f(): return 1
+    def __hot_reload_after__(revision):
+        hot_reload.apply(__file__.replace("m.py", "late.py"))
+    """
+    m = project.load(m="import late\n" + text.replace("\n    ", "\n"), late="X = 1\n")
+    late = project.module("late")
+    assert not project.save(late="X = 2\nimport not_there_yet\n").ok
+    project.write(not_there_yet="")
+    text = text.replace("return 1", "return 2")
+    assert project.save(m="import late\n" + text.replace("\n    ", "\n")).ok
+    assert (m.f(), late.X) == (2, 2)
+    project.made.add("not_there_yet")

@@ -271,3 +271,42 @@ def test_attribute_of_an_object_that_the_program_sets(clean, m):
     m.k.m = "the program's"
     clean.restore_all()
     assert m.k.m == "the program's"
+
+
+def test_class_with_keys_that_are_no_names(module, clean):
+    m = module("m", "class K:\n    locals()[1] = 2\n    def f(self): return 1\n")
+
+    class New:
+        locals()[3] = 4
+
+        def f(self):
+            return 2
+
+    k = m.K()
+    patch = clean.replace(m, m.K, New)
+    assert k.f() == 2
+    patch.restore()
+    assert k.f() == 1 and m.K.__dict__[1] == 2 and 3 not in m.K.__dict__
+
+
+def test_audit_hooks_do_not_see_a_class_half_replaced(program):
+    program("""
+        import sys, types, hot_reload
+        m = types.ModuleType("m"); m.__file__ = "/m.py"; sys.modules["m"] = m
+        exec("class K:\\n    'old'\\n    a = 1\\n    z = 1", vars(m))
+        class New:
+            "new"
+            a = z = 2
+        seen, on = [], False
+        def hook(name, args):
+            if on and name == "object.__setattr__":
+                seen.append((m.K.a, m.K.__doc__, m.K.z))
+        sys.addaudithook(hook)
+        on = True
+        hot_reload.replace(m, m.K, New)
+        on = False
+        assert set(seen) <= {(1, "old", 1), (2, "new", 2)}, seen
+        assert m.K.__doc__ == "new"
+        hot_reload.restore_all()
+        assert m.K.__doc__ == "old"
+    """)
