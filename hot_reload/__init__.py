@@ -124,7 +124,10 @@ def _get_code(self, fullname):
 
 
 def stop():
-    """Stop watching and end the engine's thread.  What is replaced stays so."""
+    """Stop watching and end the engine's thread.  What is replaced stays so.
+
+    Raises RuntimeError in a live file, which the engine's thread runs.
+    """
     if SourceFileLoader.__dict__.get("get_code") is _get_code:
         del SourceFileLoader.get_code
     _core.stop()
@@ -182,7 +185,12 @@ def _attached(roots, acknowledgement=None, added_path=None):
 
 
 def status():
-    """What the engine does now, as plain data that json can write."""
+    """What the engine does now, as a dict of plain data that json can write.
+
+    version, pid, running; patches (what is replaced), revisions (the number of the
+    last one), failures, old_frames (what still runs old code); and while it runs:
+    roots, live, follow, since (seconds since the epoch), watch (the watcher's counts).
+    """
     result = {"version": __version__, "pid": _os.getpid(), **_core.engine_status()}
     result["patches"] = [
         {

@@ -179,6 +179,8 @@ class View:
             print(f"hot-reload: {failure}", file=sys.stderr)
 
     def line(self, text, style=None):
+        # A name of a file, or an error, may have what is no character.
+        text = text.encode("utf-8", "backslashreplace").decode()
         if self.fancy:
             self.console.print(text, style=style, markup=False, soft_wrap=True)
         else:
@@ -431,7 +433,10 @@ def attach(args, view):
     command += ["--python-version", "{}.{}".format(*sys.version_info)]
     command += ["--timeout", str(args.timeout)]
     command += [word for root in roots for word in ("--root", root)]
-    done = subprocess.run([*command, str(args.pid)], stdout=subprocess.PIPE, text=True)
+    command += [str(args.pid)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace"
+    )
     report = json.loads(done.stdout or "{}")
     if done.returncode:
         raise Failure(done.returncode, report.get("message") or "See above.")

@@ -28,7 +28,7 @@ say "building into $OUT"
 BIN=$PWD/$OUT/venv/bin
 if [ tests/requirements.txt -nt $OUT/venv/.tools ]; then
     "$BIN/python" -m pip install -q 'meson>=1.2,<2' 'ninja>=1.11,<2' \
-        'rich>=12,<15' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7'
+        'rich>=12,<16' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7'
     touch $OUT/venv/.tools
 fi
 export PATH="$BIN:$PATH"

@@ -46,7 +46,7 @@ run_one() {
             "$home/venv/bin/python" -m pip install -q --disable-pip-version-check \
                 --force-reinstall --no-deps "$home/source" &&
             "$home/venv/bin/python" -m pip install -q --disable-pip-version-check \
-                'rich>=12,<15' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7' &&
+                'rich>=12,<16' 'pytest>=8.2,<10' 'hypothesis>=6.100,<7' &&
             cd "$home/source" &&
             HOT_RELOAD_SWAPS=${HOT_RELOAD_SWAPS:-4000} \
                 HOT_RELOAD_SHUTDOWNS=${HOT_RELOAD_SHUTDOWNS:-40} TMPDIR=$temporary \

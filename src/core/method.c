@@ -79,8 +79,10 @@ core_restore(PyObject *module, PyObject *args, PyObject *kwargs)
     return hr_restore(hr_state_of(module), owner, func);
 }
 
-PyDoc_STRVAR(restore_all_doc, "restore_all()\n--\n\n"
-                              "Put all originals back.  Returns how many.");
+PyDoc_STRVAR(restore_all_doc,
+             "restore_all()\n--\n\n"
+             "Put all originals back, the newest replacement first.  Returns "
+             "how many.");
 
 static PyObject *
 core_restore_all(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -151,7 +153,11 @@ PyDoc_STRVAR(
     sync_doc,
     "sync(timeout=5.0)\n--\n\n"
     "Wait until every save that was made before this call is live.\n\n"
-    "timeout: seconds.  Returns True, or False when the time ran out.");
+    "timeout: seconds.  Returns True (also when no engine runs), or False "
+    "when\n"
+    "the time ran out.  Raises RuntimeError in the engine's own thread, as in "
+    "a\n"
+    "live file.");
 
 static PyObject *
 core_sync(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -193,8 +199,12 @@ PyDoc_STRVAR(
     undo_doc,
     "undo(count=1)\n--\n\n"
     "Take the newest `count` committed revisions back, newest first.\n\n"
-    "Returns the list of them.  Raises ValueError when the newest is too "
-    "old.");
+    "The files on disk stay as they are; their next save counts again.  "
+    "Returns\n"
+    "the list of those that were taken back.  Raises ValueError when the "
+    "newest\n"
+    "is too old or the count negative, RuntimeError while this thread plans a "
+    "save.");
 
 static PyObject *
 core_undo(PyObject *module, PyObject *args, PyObject *kwargs)

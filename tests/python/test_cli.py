@@ -168,6 +168,9 @@ def test_a_refused_edit_shows_in_log_and_status(app):
     wait_for(lambda: app.say(app.app).startswith("new"))
     assert "Failed" not in app.cli("status")
     assert app.json("ps")[0]["failures"] >= 1
+    save(app, "return 'new'", "return 'new'\nraise ValueError('caf\\udce9')")
+    wait_for(lambda: not app.json("log")[-1]["ok"])
+    assert "caf\\udce9" in app.cli("log"), "what is no character is shown"
 
 
 def test_log_follow_shows_saves_and_undos_as_they_come(app):
