@@ -43,7 +43,7 @@ def setup(params, source, live):
     colors = sys.modules.get("modules.logging_colors")
     logger = getattr(colors, "logger", None) or logging.getLogger("hot_reload")
     try:
-        seconds = prepare(source)
+        seconds = prepare(source, logger)
         if seconds:
             logger.info(f"[HotReload]: built and installed in {seconds:.1f} s")
         importlib.import_module("hot_reload.webui").setup(params, live, logger)
@@ -68,13 +68,14 @@ def ui(params):
         logging.getLogger("hot_reload").exception("[HotReload]: no tab")
 
 
-def prepare(source):
+def prepare(source, logger):
     """Make the engine importable. How many seconds a build took, 0.0 without one."""
     if not missing(source):
         return 0.0
     with one_process_at_a_time():
         if not missing(source):  # another process has built it meanwhile
             return 0.0
+        logger.info("[HotReload]: building the engine with pip, which takes a minute")
         began = time.monotonic()
         build(source)
         if problem := missing(source):

@@ -165,16 +165,21 @@ report(struct hr_state *st, hr_revision *r)
     Py_ssize_t n = PyList_GET_SIZE(r->edits);
     PyObject *first = PyList_GET_ITEM(r->files, 0);
     Py_ssize_t more = PyList_GET_SIZE(r->files) - 1;
+    PyObject *names = r->ok ? hr_revision_name_edits(r) : NULL;
     if (r->ok) {
-        hr_log(st, HR_SAY_INFO, "revision %ld: %U%s, %zd %s in %ld.%03ld ms",
-               r->id, first, more > 0 ? " and others" : "", n,
-               n == 1 ? "edit" : "edits", us / 1000, us % 1000);
+        hr_log(st, HR_SAY_INFO,
+               "revision %ld: %U%s, %zd %s in %ld.%03ld ms%s%V", r->id, first,
+               more > 0 ? " and others" : "", n, n == 1 ? "edit" : "edits",
+               us / 1000, us % 1000, n > 0 && names ? ": " : "", names, "");
     }
     else {
-        hr_log(st, HR_SAY_ERROR, "%U%s was refused, nothing was changed: %U",
-               first, more > 0 ? " and others" : "",
-               r->error ? r->error : Py_None);
+        /* The error begins with its code and its file. */
+        hr_log(st, HR_SAY_ERROR,
+               "revision %ld was refused%s, nothing was changed: %V", r->id,
+               more > 0 ? " with all its files" : "", r->error, "");
     }
+    Py_XDECREF(names);
+    PyErr_Clear();
 }
 
 /* Is this a save that changes something, of a file that is followed? */

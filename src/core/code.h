@@ -247,6 +247,8 @@ int hr_refuse_batch(struct hr_plan *p, struct hr_unit *u, const char *code,
 void hr_refuse_exception(struct hr_plan *p, struct hr_unit *u);
 /* Record and log what is refused of a batch that is live (p->partial). */
 int hr_refuse_partly(struct hr_plan *p);
+/* What does not follow: a sentence to be logged once the batch is live. */
+int hr_refuse_hint(struct hr_plan *p, PyObject *sentence);
 
 /* -- unit.c: one module of a batch -------------------------------------------
  */
@@ -495,6 +497,12 @@ int hr_pure_is_expression(const struct hr_world *w, PyObject *node);
 #define HR_PURE_REPEATS 4 /* loops, `try`, X[k] = v */
 int hr_pure_are_statements(const struct hr_world *w, PyObject *list, int flags,
                            PyObject *targets);
+
+/* -- build.c: compound statements that build what one name holds -------------
+ */
+
+/* Do the statements of a tree nothing but build what the name holds? */
+int hr_build_is_all(PyObject *tree, PyObject *name);
 
 /* -- syntax.c: a piece of a text as a syntax tree ----------------------------
  */

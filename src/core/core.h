@@ -548,6 +548,8 @@ int hr_revision_add_edit(struct hr_state *st, PyObject *revision,
  * cache_clear().  Failures are logged. */
 void hr_revision_clear(struct hr_state *st, PyObject *caches);
 int hr_revision_has_code(hr_revision *r, const char *code);
+/* The edits of a revision in a line of the log. */
+PyObject *hr_revision_name_edits(hr_revision *r);
 /* The list of the revisions that were taken back. */
 PyObject *hr_revision_undo(struct hr_state *st, long count);
 PyObject *hr_revision_describe_exception(void);

@@ -170,18 +170,10 @@ hr_derive_hint(struct hr_derive *w, struct hr_scope *s, const char *text,
                    "restart, where it matters",
                    s->u->filename, (unsigned)b->line, name, w->name)
              : NULL;
-    if (p->hints == NULL) {
-        p->hints = PyList_New(0);
-    }
-    int status = sentence == NULL || p->hints == NULL
-                     ? -1
-                     : PySequence_Contains(p->hints, sentence);
-    if (status == 0) {
-        status = PyList_Append(p->hints, sentence);
-    }
+    int status = sentence == NULL ? -1 : hr_refuse_hint(p, sentence);
     Py_XDECREF(sentence);
     Py_XDECREF(name);
-    return status < 0 ? -1 : 0;
+    return status;
 }
 
 /* The decorators of a definition, which did not run in this batch. */

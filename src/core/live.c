@@ -150,10 +150,11 @@ owner_name(hr_patch *p)
 
 static int
 add_edits(struct hr_state *st, PyObject *revision, struct hr_run *run,
-          PyObject *module_name)
+          PyObject *module_name, int deleted)
 {
-    int status = hr_revision_add_edit(st, revision, "ran", module_name, NULL,
-                                      1, NULL, NULL);
+    int status =
+        hr_revision_add_edit(st, revision, deleted ? "removed" : "ran",
+                             module_name, NULL, !deleted, NULL, NULL);
     for (size_t i = 0; status == 0 && i < run->count; i++) {
         hr_patch *p = run->actions[i].patch;
         PyObject *owner = owner_name(p);
@@ -237,7 +238,9 @@ fill_revision(struct hr_state *st, hr_revision *r, const char *path,
     if (status == 0) {
         r->ok = 1;
         r->undoable = 1;
-        report_success(st, file_name, r);
+        if (text != NULL) {
+            report_success(st, file_name, r);
+        }
         Py_XDECREF(shown);
         return check_dropped(st, file_name, run);
     }
@@ -315,7 +318,8 @@ hr_live_run(struct hr_state *st, const char *path, const char *text,
     if (keep_texts(st, r, filename, text, size) < 0 ||
         fill_revision(st, r, path, filename, module_name, file_name, text,
                       size, starting) < 0 ||
-        (r->ok && add_edits(st, revision, &r->run, module_name) < 0)) {
+        (r->ok &&
+         add_edits(st, revision, &r->run, module_name, text == NULL) < 0)) {
         goto done;
     }
     if (r->ok && text != NULL) {

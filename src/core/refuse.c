@@ -164,9 +164,9 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
     PyObject *described = ours ? NULL : describe(p);
     if (described != NULL) {
         Py_XSETREF(r->error, PyUnicode_FromFormat(
-                                 "%s: %S: %V%s%U", number ? number : "HR110",
-                                 get_file(p, u), p->hook, "",
-                                 p->hook ? " failed: " : "", described));
+                                 "%s: %S:%s%V%s%U", number ? number : "HR110",
+                                 get_file(p, u), p->hook ? " " : "\n", p->hook,
+                                 "", p->hook ? " failed: " : "", described));
         Py_DECREF(described);
     }
     PyErr_Clear();
@@ -189,4 +189,16 @@ hr_refuse_partly(struct hr_plan *p)
         }
     }
     return 0;
+}
+
+int
+hr_refuse_hint(struct hr_plan *p, PyObject *sentence)
+{
+    if (p->hints == NULL && (p->hints = PyList_New(0)) == NULL) {
+        return -1;
+    }
+    int status = PySequence_Contains(p->hints, sentence);
+    return status == 0  ? PyList_Append(p->hints, sentence)
+           : status > 0 ? 0
+                        : -1;
 }

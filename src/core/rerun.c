@@ -331,15 +331,40 @@ give_back_if_bound(struct hr_scope *s, size_t i, PyObject *name)
     return bound ? give_back(s, i, name) : 0;
 }
 
+/* It builds upon what the name holds, and may have effects besides. */
+static int
+hint_at_builder(struct hr_scope *s, const struct hr_block *b, PyObject *name)
+{
+    PyObject *sentence = PyUnicode_FromFormat(
+        "%U, line %u builds upon %U, which has changed; it is not run again, "
+        "as that may have effects: change it, too, or restart, where it "
+        "matters",
+        s->u->filename, (unsigned)b->line, name);
+    int status = sentence ? hr_refuse_hint(s->u->plan, sentence) : -1;
+    Py_XDECREF(sentence);
+    return status;
+}
+
 static int
 follows_compound(struct hr_scope *s, size_t i, PyObject *name,
                  PyObject *written, int uses)
 {
     const struct hr_block *b = &s->new->items[i];
+    int builds =
+        uses & HR_USES_VALUE &&
+        (uses & HR_USES_BINDS || is_about_inside(s->u->text, b, written));
     int status = 0;
-    if (uses & HR_USES_BINDS ||
-        (uses & HR_USES_VALUE && is_about_inside(s->u->text, b, written))) {
+    if (uses & HR_USES_BINDS || builds) {
         status = can_rerun(s, b, ANYTHING);
+    }
+    if (status == 0 && builds) {
+        PyObject *tree = hr_syntax_parse(s->u, s->u->text + b->start,
+                                         b->end - b->start, "");
+        status = tree == NULL ? -1
+                 : hr_build_is_all(tree, written)
+                     ? 1
+                     : hint_at_builder(s, b, name);
+        Py_XDECREF(tree);
     }
     return status == 0 && uses == HR_USES_BINDS
                ? give_back_if_bound(s, i, name)

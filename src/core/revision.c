@@ -7,6 +7,8 @@
 #include "code.h"
 #include <structmember.h>
 
+#define EDITS_NAMED 4 /* in a line of the log */
+
 /* -- Edit ----------------------------------------------------------------- */
 
 typedef struct {
@@ -95,6 +97,34 @@ hr_revision_add_edit(struct hr_state *st, PyObject *revision, const char *kind,
     int status = PyList_Append(r->edits, (PyObject *)e);
     Py_DECREF(e);
     return status;
+}
+
+/* What a line of the log says of the edits: the names of the first of them.
+ * New reference, or NULL with an exception. */
+PyObject *
+hr_revision_name_edits(hr_revision *r)
+{
+    Py_ssize_t n = PyList_GET_SIZE(r->edits);
+    PyObject *names = PyList_New(0), *comma = NULL, *joined = NULL;
+    for (Py_ssize_t i = 0; names != NULL && i < n; i++) {
+        hr_edit *e = (hr_edit *)PyList_GET_ITEM(r->edits, i);
+        PyObject *name = i == EDITS_NAMED ? PyUnicode_FromString("...")
+                         : e->qualname
+                             ? Py_NewRef(e->qualname)
+                             : PyUnicode_FromFormat("line %ld", e->line);
+        if (name == NULL || PyList_Append(names, name) < 0) {
+            Py_CLEAR(names);
+        }
+        Py_XDECREF(name);
+        if (i == EDITS_NAMED) {
+            break;
+        }
+    }
+    comma = names ? PyUnicode_FromString(", ") : NULL;
+    joined = comma ? PyUnicode_Join(comma, names) : NULL;
+    Py_XDECREF(comma);
+    Py_XDECREF(names);
+    return joined;
 }
 
 int
@@ -243,6 +273,17 @@ undo_one(struct hr_state *st, hr_revision *r)
     return 0;
 }
 
+static void
+log_undone(struct hr_state *st, PyObject *undone)
+{
+    Py_ssize_t n = PyList_GET_SIZE(undone);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        hr_revision *r = (hr_revision *)PyList_GET_ITEM(undone, i);
+        hr_log(st, HR_SAY_INFO, "revision %ld is undone: %U", r->id,
+               PyList_GET_ITEM(r->files, 0));
+    }
+}
+
 PyObject *
 hr_revision_undo(struct hr_state *st, long count)
 {
@@ -273,6 +314,9 @@ hr_revision_undo(struct hr_state *st, long count)
         }
         Py_DECREF(r);
         count--;
+    }
+    if (undone != NULL) {
+        log_undone(st, undone);
     }
     hr_schedule_announce(st);
     return undone;
@@ -408,6 +452,10 @@ hr_revision_describe_exception(void)
         PyObject *empty = PyUnicode_New(0, 0);
         text = empty ? PyUnicode_Join(empty, lines) : NULL;
         Py_XDECREF(empty);
+        Py_ssize_t end = text ? PyUnicode_GET_LENGTH(text) - 1 : 0;
+        if (end > 0 && PyUnicode_READ_CHAR(text, end) == '\n') {
+            Py_SETREF(text, PyUnicode_Substring(text, 0, end));
+        }
     }
     if (text == NULL) {
         PyErr_Clear();

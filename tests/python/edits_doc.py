@@ -115,6 +115,7 @@ as new ones
 lines only
 the same object, with the content of the new one, for all who hold it
 follow where nobody can notice that it is computed again; else they stay as they are
+run again where they do nothing else; else the log says so
 as their parts
 stays replaced; `restore()` shows the edit
 run whole; what the program set, added and deleted stays so, nested classes keep their identity

@@ -340,10 +340,13 @@ def test_vanishing_files(live, tg):
 def test_deleted_and_back(live, tg, log):
     live.start()
     live.save("a", adding(1))
+    log.clear()
     live.path("a").unlink()
     assert live.engine.sync(10)
     assert tg.f(0) == ("mine 1", ("f", 0)), "it stays until restore()"
     assert "no longer replaces f" in log.text
+    assert "a.py ran" not in log.text and "a.py was deleted" in log.text
+    assert [e.kind for e in live.engine.revisions()[-1].edits] == ["removed"]
     live.save("a", adding(2))
     assert tg.f(0) == ("mine 2", ("f", 0))
 

@@ -1,7 +1,9 @@
 """Revisions of followed sources: their record, undo, and edits under replacements."""
 
+import importlib
 import inspect
 import linecache
+import re
 import traceback
 
 import pytest
@@ -161,6 +163,30 @@ def test_undo_to_any_earlier_revision(project):
     assert project.engine.undo(4) == made[3::-1] and m.f() == 0
     with pytest.raises(ValueError):
         project.engine.undo(-1)
+
+
+def test_what_the_log_says(project):
+    many = "".join(f"def g{n}(): return {{}}\n" for n in range(9))
+    project.load(m=value(1), n=many.replace("{}", "1"))
+    importlib.import_module("n")
+    project.save(m=value(2) + "\nX = 1\n")
+    project.save(m=value(3) + "\nprint()\n")
+    project.save(n=many.replace("{}", "2"))
+    project.engine.undo()
+    project.save(m="def f(:\n")
+    lines = [record.getMessage() for record in project.caplog.records]
+    m, n = (re.escape(str(project.path(name))) for name in "mn")
+    said = [
+        rf"revision \d+: {m}, 2 edits in \d+\.\d+ ms: f, X",
+        rf"revision \d+: {m}, 3 edits in \d+\.\d+ ms: f, line 4, X",
+        rf"revision \d+: {n}, 9 edits in \d+\.\d+ ms: g0, g1, g2, g3, \.\.\.",
+        rf"revision \d+ is undone: {n}",
+        rf"revision \d+ was refused, nothing was changed: HR101: {m}:\n  File .*",
+    ]
+    assert len(lines) == len(said), lines
+    for line, pattern in zip(lines, said):
+        assert re.fullmatch(r"\[HotReload\]: " + pattern, line, re.DOTALL), line
+    assert lines[-1].endswith(": invalid syntax")
 
 
 def test_undo_of_nothing(program):

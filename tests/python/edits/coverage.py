@@ -186,6 +186,7 @@ CLASSES = [
         20,
         ["copy_*", "derived_*"],
     ),
+    ("compound statements that build upon a changed name", 8, ["builder_*"]),
     (
         "other sequences",
         4,
