@@ -112,7 +112,8 @@ def start(*roots, live=None, skip=(), watch=True):
     limit = _os.environ.get("HOT_RELOAD_TIME_LIMIT", "")
     if limit.isascii() and limit.isdigit():
         _core.set("time_limit", int(limit))
-    _core.set("manual", not watch)
+    if roots:
+        _core.set("manual", not watch)
     _core.start(roots, live, ("__init__.py", *skip))
     SourceFileLoader.get_code = _get_code
 

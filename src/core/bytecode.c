@@ -5,8 +5,8 @@
  */
 #include "code.h"
 
-static int
-get_opcode(const char *name)
+int
+hr_bytecode_number(const char *name)
 {
     static const char *const module_name = "opcode";
     PyObject *module = PyImport_ImportModule(module_name);
@@ -44,7 +44,8 @@ hr_bytecode_calls(PyObject *code)
 int
 hr_bytecode_writes_globals(PyObject *code)
 {
-    int store = get_opcode("STORE_GLOBAL"), del = get_opcode("DELETE_GLOBAL");
+    int store = hr_bytecode_number("STORE_GLOBAL"),
+        del = hr_bytecode_number("DELETE_GLOBAL");
     PyObject *consts = ((PyCodeObject *)code)->co_consts;
     PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     int writes = bytes == NULL ? -1 : 0;
@@ -65,8 +66,9 @@ hr_bytecode_writes_globals(PyObject *code)
 PyObject *
 hr_bytecode_stored_names(PyObject *code)
 {
-    int store = get_opcode("STORE_NAME"), global = get_opcode("STORE_GLOBAL");
-    int extended = get_opcode("EXTENDED_ARG"), arg = 0;
+    int store = hr_bytecode_number("STORE_NAME"),
+        global = hr_bytecode_number("STORE_GLOBAL");
+    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0;
     PyObject *result = PyList_New(0);
     PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     PyObject *names = ((PyCodeObject *)code)->co_names;
@@ -120,9 +122,11 @@ nested_reads(PyObject *code, PyObject *name)
 int
 hr_bytecode_uses(PyObject *code, PyObject *name)
 {
-    int load = get_opcode("LOAD_NAME"), store = get_opcode("STORE_NAME");
-    int global = get_opcode("STORE_GLOBAL"), del = get_opcode("DELETE_NAME");
-    int extended = get_opcode("EXTENDED_ARG"), arg = 0, uses = 0;
+    int load = hr_bytecode_number("LOAD_NAME"),
+        store = hr_bytecode_number("STORE_NAME");
+    int global = hr_bytecode_number("STORE_GLOBAL"),
+        del = hr_bytecode_number("DELETE_NAME");
+    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0, uses = 0;
     PyObject *names = ((PyCodeObject *)code)->co_names;
     PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     if (bytes == NULL) {
@@ -174,8 +178,9 @@ get_cell_name(PyObject *code, int arg)
 int
 hr_bytecode_stores_cell(PyObject *code, PyObject *name)
 {
-    int ops[] = {get_opcode("STORE_DEREF"), get_opcode("DELETE_DEREF")};
-    int extended = get_opcode("EXTENDED_ARG"), arg = 0, stores = 0;
+    int ops[] = {hr_bytecode_number("STORE_DEREF"),
+                 hr_bytecode_number("DELETE_DEREF")};
+    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0, stores = 0;
     PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     const unsigned char *op =
         bytes ? (const unsigned char *)PyBytes_AS_STRING(bytes) : NULL;
@@ -199,8 +204,9 @@ hr_bytecode_stores_cell(PyObject *code, PyObject *name)
 PyObject *
 hr_bytecode_constant_cells(PyObject *code)
 {
-    int load = get_opcode("LOAD_CONST"), store = get_opcode("STORE_DEREF");
-    int extended = get_opcode("EXTENDED_ARG");
+    int load = hr_bytecode_number("LOAD_CONST"),
+        store = hr_bytecode_number("STORE_DEREF");
+    int extended = hr_bytecode_number("EXTENDED_ARG");
     PyObject *result = PyDict_New(), *seen = PySet_New(NULL);
     PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     PyObject *consts = ((PyCodeObject *)code)->co_consts;

@@ -444,19 +444,17 @@ hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
 
 int
 hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
-                   PyObject *original, PyObject *name)
+                   PyObject *original, PyObject *name, PyObject *value)
 {
     if (name == NULL) {
-        PyObject *bases =
-            map_bases(((PyTypeObject *)donor)->tp_bases, type, original);
+        PyObject *bases = map_bases(value, type, original);
         int done = bases == NULL
                        ? -1
                        : hr_journal_add(j, HR_PLACE_BASES, type, NULL, bases);
         Py_XDECREF(bases);
         return done;
     }
-    PyObject *dict = hr_compat_type_dict((PyTypeObject *)donor);
-    PyObject *value = PyDict_GetItemWithError(dict, name), *moved = NULL;
+    PyObject *moved = NULL;
     if (is_fixed(name, value)) {
         return 0;
     }

@@ -308,6 +308,8 @@ int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
 
 /* Does the code itself (not what is nested in it) call anything? */
 int hr_bytecode_calls(PyObject *code);
+/* The opcode of that name, -1 where there is none. */
+int hr_bytecode_number(const char *name);
 /* Does it, or what is nested in it, bind global names as a function does? */
 int hr_bytecode_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */

@@ -183,9 +183,10 @@ PyObject *hr_class_clone(struct hr_state *st, PyObject *type);
  * among the donor's bases.  It will be in force on the layer. */
 int hr_class_plan(struct hr_state *st, struct hr_journal *j, PyObject *type,
                   PyObject *donor, PyObject *original, long layer);
-/* Plan one attribute (or, name NULL, the bases) of it, whatever is there. */
+/* Plan one attribute (or, name NULL, the bases) of it, whatever is there: what
+ * the donor has for it, or shall have. */
 int hr_class_plan_part(struct hr_journal *j, PyObject *type, PyObject *donor,
-                       PyObject *original, PyObject *name);
+                       PyObject *original, PyObject *name, PyObject *value);
 /* Plan: attribute `name` of `type`, which is `old` (NULL: absent), becomes
  * `value` (NULL: goes), keeping the identity of functions. */
 int hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
@@ -430,6 +431,9 @@ PyObject *hr_layer_dict(struct hr_state *st, long layer, enum hr_place place,
 /* The function that holds the original body of f: itself, or a holder while f
  * is replaced.  Borrowed. */
 PyObject *hr_layer_body(struct hr_state *st, PyObject *f);
+/* The function whose original body is in f: itself, that of which it is the
+ * holder while that is replaced, or NULL.  Borrowed. */
+PyObject *hr_layer_owner(struct hr_state *st, PyObject *f);
 /* On a layer: take `old` back and put `new` in force, beneath what lies on
  * them; either may be NULL.  Cannot fail but as hr_journal_swap() does. */
 int hr_layer_exchange(struct hr_state *st, long layer, struct hr_journal *old,
@@ -444,10 +448,27 @@ int hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j);
  * needs, to follow the sources' journal j. */
 int hr_mirror_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
                    struct hr_journal *mirror);
+/* The function in `copy`, a copy of `o`, that stands for f in it.  A new
+ * reference; NULL, perhaps with an exception, when f is not in there. */
+PyObject *hr_mirror_find(PyObject *o, PyObject *copy, PyObject *f);
+/* Is a class replaced by a class? */
+int hr_mirror_is_class(hr_patch *p);
 /* What `p` must change besides, to stay visible on top of the sources'
  * journal j, which changes another place of the same thing. */
 int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
                          hr_patch *p, struct hr_journal *cover);
+
+/* -- renew.c: what is in force of a replacement follows the sources ------- */
+
+/* What the copies of the replacement need, to follow the sources' journal j:
+ * bodies, to be exchanged while `p` is taken back. */
+int hr_renew_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
+                  struct hr_journal *mirror);
+
+/* -- circle.c: a replacement that reaches itself -------------------------- */
+
+/* Say so in the log, where it can be read from the code.  Never fails. */
+void hr_circle_warn(struct hr_state *st, hr_patch *p);
 
 /* -- request.c: what a call of replace() asks for ------------------------- */
 
@@ -466,6 +487,7 @@ struct hr_request {
     struct hr_journal *force; /* borrowed: the patch's journal or NULL */
     long layer;               /* that it is planned for */
     int by_owner;             /* the owner's attribute only is replaced */
+    int live;                 /* a live file asks */
 };
 
 /* Plan it, and fill in the rest of the request. */
@@ -498,8 +520,9 @@ int hr_owner_check(struct hr_request *r, PyObject *owner);
 /* What takes the original's place: the replacement, or a copy of it that calls
  * the original where the replacement would call itself.  A new reference. */
 PyObject *hr_meaning_replacement(struct hr_request *r, PyObject *after);
-/* In the live file, names of what was replaced now mean the original. */
-int hr_meaning_keep_names(struct hr_request *r);
+/* In the live file, names of what was replaced now mean the original; in a
+ * module that helps it, for as long as it is replaced, by the journal. */
+int hr_meaning_keep_names(struct hr_request *r, struct hr_journal *j);
 
 /* -- replace.c: replace() and restore() ----------------------------------- */
 

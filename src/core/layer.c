@@ -66,6 +66,25 @@ hr_layer_body(struct hr_state *st, PyObject *f)
     return body;
 }
 
+PyObject *
+hr_layer_owner(struct hr_state *st, PyObject *f)
+{
+    if (!hr_function_is_holder(f)) {
+        return hr_layer_body(st, f) == f ? f : NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
+        struct hr_journal *j = get_patch(st, i)->journal;
+        for (size_t k = 0; j != NULL && k < hr_journal_count(j); k++) {
+            PyObject *owner, *holder;
+            if (hr_journal_get(j, k, HR_PLACE_FUNCTION, &owner, &holder) &&
+                holder == f && hr_layer_body(st, owner) == f) {
+                return owner;
+            }
+        }
+    }
+    return NULL;
+}
+
 /* -- Changing what is beneath --------------------------------------------- */
 
 /* One journal after the other; all, or nothing. */
@@ -173,6 +192,7 @@ hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j)
         covers[i] = hr_journal_new();
         status =
             covers[i] == NULL || hr_mirror_plan(st, j, p, steps[1]) < 0 ||
+                    hr_renew_plan(st, j, p, steps[1]) < 0 ||
                     hr_mirror_plan_cover(st, j, p, covers[i]) < 0
                 ? -1
                 : hr_journal_reserve(p->journal, hr_journal_count(covers[i]));

@@ -51,7 +51,7 @@ get_globals(PyObject *o)
 static int
 is_in_live_file(struct hr_request *r)
 {
-    return hr_patch_run(r->st) != NULL || is_live(get_globals(r->after));
+    return r->live || is_live(get_globals(r->after));
 }
 
 /* -- What a replacement holds --------------------------------------------- */
@@ -92,7 +92,7 @@ map_closure(struct hr_request *r, PyObject *closure, PyObject *f, int depth)
     for (Py_ssize_t i = 0; mapped != NULL && i < n; i++) {
         PyObject *cell = PyTuple_GET_ITEM(closure, i), *new = NULL;
         PyObject *content = hr_compat_cell_peek(cell);
-        if (content == NULL || content == f) {
+        if (content == NULL || content == f || content == r->after) {
             PyTuple_SET_ITEM(mapped, i, Py_NewRef(cell));
             continue;
         }
@@ -301,11 +301,9 @@ hr_meaning_replacement(struct hr_request *r, PyObject *after)
     if (is_kept(r) || after == r->before) {
         return Py_NewRef(after);
     }
-    if (PyFunction_Check(after)) {
-        return map_function(r, after, DEPTH);
-    }
-    return is_in_live_file(r) && !is_replaced(r, after)
-               ? map_object(r, after, DEPTH)
+    return PyFunction_Check(after) ? map_function(r, after, DEPTH)
+           : is_in_live_file(r) && hr_trampoline_is_partial(after)
+               ? map_partial(r, after, DEPTH - 1)
                : Py_NewRef(after);
 }
 
@@ -340,8 +338,60 @@ keep_names(struct hr_request *r, PyObject *globals)
     return 0;
 }
 
+/* Does code of the module with these globals call replace(), for the live file
+ * that runs?  Or is it one beside the live files? */
+static int
+is_helper(struct hr_request *r, PyObject *globals, PyObject *live)
+{
+    PyObject *file = PyDict_GetItemString(globals, "__file__");
+    const char *path =
+        file && PyUnicode_Check(file) ? PyUnicode_AsUTF8(file) : NULL;
+    PyErr_Clear();
+    if (path != NULL && hr_apply_is_in_live(r->st, path)) {
+        return 1;
+    }
+    PyFrameObject *frame =
+        (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    int found = 0;
+    while (frame != NULL && !found) {
+        PyObject *its = PyObject_GetAttrString((PyObject *)frame, "f_globals");
+        PyFrameObject *back =
+            its && its != live ? PyFrame_GetBack(frame) : NULL;
+        found = its == globals;
+        PyErr_Clear();
+        Py_XDECREF(its);
+        Py_SETREF(frame, back);
+    }
+    Py_XDECREF((PyObject *)frame);
+    return found;
+}
+
+/* The module stays when the live file runs again, so its names are as they
+ * were when nothing is replaced. */
+static int
+plan_names(struct hr_request *r, struct hr_journal *j, PyObject *globals)
+{
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    int status = 0;
+    hr_journal_set_gentle(j);
+    while (status == 0 && PyDict_Next(globals, &pos, &key, &value)) {
+        if (value == r->after || !PyUnicode_Check(key)) {
+            continue;
+        }
+        PyObject *mapped = map_object(r, value, 0);
+        status =
+            mapped == NULL ? -1
+            : mapped == value && value != r->original
+                ? 0
+                : hr_place_replace(j, HR_PLACE_DICT, globals, key, mapped);
+        Py_XDECREF(mapped);
+    }
+    return status;
+}
+
 int
-hr_meaning_keep_names(struct hr_request *r)
+hr_meaning_keep_names(struct hr_request *r, struct hr_journal *j)
 {
     struct hr_run *run = hr_patch_run(r->st);
     PyObject *own = get_globals(r->after);
@@ -351,7 +401,11 @@ hr_meaning_keep_names(struct hr_request *r)
     if (run != NULL && keep_names(r, run->globals) < 0) {
         return -1;
     }
-    return is_live(own) && (run == NULL || own != run->globals)
-               ? keep_names(r, own)
+    if (own == NULL || (run != NULL && own == run->globals)) {
+        return 0;
+    }
+    return is_live(own) ? keep_names(r, own)
+           : run != NULL && is_helper(r, own, run->globals)
+               ? plan_names(r, j, own)
                : 0;
 }

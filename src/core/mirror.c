@@ -25,10 +25,8 @@ is_wrapper(PyObject *o)
            Py_TYPE(o) == &PyClassMethod_Type || Py_TYPE(o) == &PyProperty_Type;
 }
 
-/* The function in `copy`, a copy of `o`, that stands for f in it.  A new
- * reference; NULL, perhaps with an exception, when f is not in there. */
-static PyObject *
-find_counterpart(PyObject *o, PyObject *copy, PyObject *f)
+PyObject *
+hr_mirror_find(PyObject *o, PyObject *copy, PyObject *f)
 {
     if (o == f) {
         return PyFunction_Check(copy) && copy != o ? Py_NewRef(copy) : NULL;
@@ -68,7 +66,7 @@ find_in_class(struct hr_state *st, hr_patch *p, PyObject *f)
            PyDict_Next(dict, &pos, &key, &value)) {
         if (PyFunction_Check(value) || is_wrapper(value)) {
             PyObject *copy = PyDict_GetItemWithError(copies, key);
-            found = copy ? find_counterpart(value, copy, f) : NULL;
+            found = copy ? hr_mirror_find(value, copy, f) : NULL;
         }
     }
     Py_XDECREF(dict);
@@ -81,7 +79,7 @@ mirror_function(struct hr_state *st, hr_patch *p, struct hr_transfer *m,
 {
     PyObject *counterpart = m->cell != NULL
                                 ? find_in_class(st, p, f)
-                                : find_counterpart(p->before, p->original, f);
+                                : hr_mirror_find(p->before, p->original, f);
     if (counterpart == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -94,8 +92,8 @@ mirror_function(struct hr_state *st, hr_patch *p, struct hr_transfer *m,
     return status;
 }
 
-static int
-is_class_patch(hr_patch *p)
+int
+hr_mirror_is_class(hr_patch *p)
 {
     return !p->by_owner && hr_class_is_open(p->before) &&
            PyType_Check(p->after);
@@ -110,7 +108,7 @@ hr_mirror_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
     if (p->original == p->before) {
         return 0;
     }
-    if (is_class_patch(p) && (m.cell = PyCell_New(p->original)) == NULL) {
+    if (hr_mirror_is_class(p) && (m.cell = PyCell_New(p->original)) == NULL) {
         return -1;
     }
     for (size_t i = 0; status == 0 && i < hr_journal_count(j); i++) {
@@ -157,6 +155,20 @@ is_own_name(hr_patch *p, enum hr_place place, PyObject *owner, PyObject *key)
            PyUnicode_Check(key) && PyUnicode_Compare(key, p->name) == 0;
 }
 
+/* What the class that replaces has for it, or has after the save. */
+static PyObject *
+get_wanted(struct hr_journal *j, hr_patch *p, enum hr_place place,
+           PyObject *key)
+{
+    PyObject *value =
+        place == HR_PLACE_BASES
+            ? ((PyTypeObject *)p->after)->tp_bases
+            : PyDict_GetItemWithError(
+                  hr_compat_type_dict((PyTypeObject *)p->after), key);
+    hr_place_peek(j, place, p->after, key, &value);
+    return value;
+}
+
 /* Members of an enumeration and their tables are never replaced. */
 static int
 is_of_members(hr_patch *p, PyObject *key, PyObject *value)
@@ -173,7 +185,7 @@ int
 hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j, hr_patch *p,
                      struct hr_journal *cover)
 {
-    int status = 0, is_class = is_class_patch(p);
+    int status = 0, is_class = hr_mirror_is_class(p);
     (void)st;
     for (size_t i = 0; status == 0 && i < hr_journal_count(j); i++) {
         PyObject *owner, *key, *value, *held;
@@ -184,10 +196,18 @@ hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j, hr_patch *p,
             continue;
         }
         if (is_class && owner == p->before) {
-            status = is_of_members(p, key, value)
+            status =
+                is_of_members(p, key, value)
+                    ? 0
+                    : hr_class_plan_part(cover, owner, p->after, p->original,
+                                         key, get_wanted(j, p, place, key));
+        }
+        else if (is_class && owner == p->after) {
+            /* The replacement changes, and with it what is in force. */
+            status = hr_enum_is(owner)
                          ? 0
-                         : hr_class_plan_part(cover, owner, p->after,
-                                              p->original, key);
+                         : hr_class_plan_part(cover, p->before, owner,
+                                              p->original, key, value);
         }
         else if (place != HR_PLACE_BASES) {
             held = get_content(place, owner, key);

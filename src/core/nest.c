@@ -358,8 +358,9 @@ search_heap(struct hr_nests *n, int slices)
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(all); i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
         struct hr_nest *nest = find_of_function(n, o);
-        if (nest != NULL && !hr_function_is_holder(o)) {
-            status = PyList_Append(nest->found, o);
+        PyObject *owner = nest ? hr_layer_owner(n->st, o) : NULL;
+        if (owner != NULL) {
+            status = PyList_Append(nest->found, owner);
         }
     }
     Py_XDECREF(all);

@@ -78,7 +78,7 @@ hr_patch *
 hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
 {
     Py_ssize_t n = PyList_GET_SIZE(st->patches);
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < 3; pass++) {
         for (Py_ssize_t i = n - 1; i >= 0; i--) {
             hr_patch *p = (hr_patch *)PyList_GET_ITEM(st->patches, i);
             if (pass == 0) {
@@ -90,9 +90,13 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
                     return p;
                 }
             }
-            else if ((hr_patch_is_same(p->after, func) ||
-                      hr_patch_has_put(p, func)) &&
-                     is_owner(p, owner)) {
+            else if (pass == 1) {
+                /* What stands there goes before what it was made from. */
+                if (hr_patch_has_put(p, func) && is_owner(p, owner)) {
+                    return p;
+                }
+            }
+            else if (hr_patch_is_same(p->after, func) && is_owner(p, owner)) {
                 return p;
             }
             else if (p->by_owner && PyMethod_Check(func) &&
@@ -274,13 +278,27 @@ swap_fields(PyObject **a, PyObject **b)
     *b = t;
 }
 
+/* Has what was restored been replaced again since? */
+static int
+is_replaced_again(struct hr_state *st, hr_patch *p)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
+        hr_patch *other = (hr_patch *)PyList_GET_ITEM(st->patches, i);
+        if (other->before == p->before && other->by_owner == p->by_owner &&
+            (!p->by_owner || other->owner == p->owner)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Nothing is released and nothing of Python runs in here. */
 static int
 roll_back_action(struct hr_state *st, struct hr_action *a)
 {
     hr_patch *p = a->patch;
     struct hr_journal *made = p->journal;
-    if (p->commit != a->commit) {
+    if (p->commit != a->commit || (!p->active && is_replaced_again(st, p))) {
         return 0; /* something later is in force, and stays */
     }
     if (list_patch(st, p, a->was_active) < 0 ||

@@ -124,7 +124,8 @@ hr_place_has(struct hr_journal *j, enum hr_place place, PyObject *owner)
 
 /* -- All of them ---------------------------------------------------------- */
 
-/* Does a swap of one change what a swap of the other does? */
+/* Does a swap of one change what a swap of the other does, or the body that it
+ * holds? */
 int
 hr_place_meets(struct hr_journal *a, struct hr_journal *b)
 {
@@ -132,10 +133,14 @@ hr_place_meets(struct hr_journal *a, struct hr_journal *b)
         struct hr_swap *s = &a->swaps[i];
         for (size_t k = 0; k < b->count; k++) {
             struct hr_swap *t = &b->swaps[k];
-            if (s->owner == t->owner && s->place == t->place &&
-                ((s->place != HR_PLACE_DICT && s->place != HR_PLACE_TYPE &&
-                  s->place != HR_PLACE_NAME) ||
-                 is_same_key(s->key, t->key))) {
+            if (s->place != t->place) {
+                continue;
+            }
+            if (s->place == HR_PLACE_FUNCTION && s->value == t->owner) {
+                return 1;
+            }
+            if (s->owner == t->owner &&
+                (!is_keyed(s->place) || is_same_key(s->key, t->key))) {
                 return 1;
             }
         }

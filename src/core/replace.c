@@ -67,18 +67,21 @@ begin(struct hr_request *r)
 {
     PyObject *owner = r->owner, *before = r->asked;
     hr_patch *p = hr_patch_find(r->st, owner, before);
-    if (before == r->after) {
+    r->live = hr_patch_run(r->st) != NULL;
+    r->layer = HR_LAYER_TOP;
+    r->patch = p = (hr_patch *)Py_XNewRef(p);
+    /* What replaces it already may do so again. */
+    int again = before == r->after && p != NULL && p->after == before;
+    if (!again && hr_owner_holds_itself(r, before)) {
+        Py_CLEAR(r->patch);
+        p = NULL;
+    }
+    if (!again && before == r->after) {
         PyErr_Format(PyExc_ValueError,
                      "replace: %R would replace itself; pass another function "
                      "as the third argument",
                      before);
         return -1;
-    }
-    r->layer = HR_LAYER_TOP;
-    r->patch = p = (hr_patch *)Py_XNewRef(p);
-    if (hr_owner_holds_itself(r, before)) {
-        Py_CLEAR(r->patch);
-        p = NULL;
     }
     if (p == NULL) {
         r->before = Py_NewRef(before);
@@ -136,12 +139,15 @@ hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
         goto done;
     }
     locate(after, &file, &line);
-    if (hr_meaning_keep_names(&r) < 0) {
+    if (hr_meaning_keep_names(&r, j) < 0) {
         hr_journal_free(st, j);
         Py_CLEAR(p);
     }
     else if (hr_patch_commit(st, p, j, after, file, line) < 0) {
         Py_CLEAR(p);
+    }
+    else {
+        hr_circle_warn(st, p);
     }
 done:
     Py_XDECREF(file);

@@ -82,6 +82,11 @@ is_wrapper(PyObject *o)
 static PyObject *
 make_attribute(struct hr_request *r, PyObject *raw)
 {
+    if (Py_TYPE(r->after) == &PyProperty_Type) {
+        /* Its functions may take other bodies. */
+        struct hr_transfer m = {0};
+        return hr_transfer_value(&m, r->after);
+    }
     if (!PyFunction_Check(r->after)) {
         return Py_NewRef(r->after);
     }
