@@ -285,7 +285,8 @@ is_replaced_again(struct hr_state *st, hr_patch *p)
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(st->patches); i++) {
         hr_patch *other = (hr_patch *)PyList_GET_ITEM(st->patches, i);
         if (other->before == p->before && other->by_owner == p->by_owner &&
-            (!p->by_owner || other->owner == p->owner)) {
+            (!p->by_owner || (other->owner == p->owner &&
+                              PyUnicode_Compare(other->name, p->name) == 0))) {
             return 1;
         }
     }
