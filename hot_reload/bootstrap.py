@@ -6,7 +6,9 @@ The webui ends on a ModuleNotFoundError from an extension: none may leave `setup
 """
 
 import contextlib
+import hashlib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import logging
@@ -27,6 +29,7 @@ except ImportError:  # Windows
     fcntl = None
 
 TIMEOUT = 900  # seconds; a build takes ten, but a network that hangs has to end too
+NOTE = "built_from.txt"  # in the installed package: the digest of its sources
 COMPILERS = ("cc", "gcc", "clang", "cl")
 NO_COMPILER = (
     "no C compiler was found (install one: `apt install build-essential python3-dev` "
@@ -70,17 +73,52 @@ def ui(params):
 
 def prepare(source, logger):
     """Make the engine importable. How many seconds a build took, 0.0 without one."""
-    if not missing(source):
+    if not outdated(source) and not missing(source):
         return 0.0
     with one_process_at_a_time():
-        if not missing(source):  # another process has built it meanwhile
+        old = outdated(source)
+        if not old and not missing(source):  # another process has built it meanwhile
             return 0.0
         logger.info("[HotReload]: building the engine with pip, which takes a minute")
         began = time.monotonic()
-        build(source)
+        try:
+            build(source)
+        except BuildError as error:
+            if not old or missing(source):
+                raise
+            logger.warning(
+                "[HotReload]: goes on with the engine of an earlier state of this "
+                f"folder, because this one could not be built: {error}"
+            )
+            return 0.0
         if problem := missing(source):
             raise BuildError(f"it was installed, but {problem}")
         return time.monotonic() - began
+
+
+def outdated(source):
+    """Was the installed engine built from another state of the checkout?"""
+    if "hot_reload._core" in sys.modules:
+        return False
+    importlib.invalidate_caches()
+    spec = importlib.machinery.PathFinder.find_spec("hot_reload", elsewhere(source))
+    folders = spec and spec.submodule_search_locations
+    note = Path(folders[0] if folders else source, NOTE)
+    return note.is_file() and note.read_text(encoding="utf-8") != digest(source)
+
+
+def digest(source):
+    paths = [*source.glob("src/*/*.[ch]"), *source.glob("hot_reload/*.*")]
+    paths += [source / name for name in ("meson.build", "pyproject.toml")]
+    result = hashlib.sha256()
+    for path in sorted(paths):
+        result.update(f"{path.name} ".encode() + path.read_bytes())
+    return result.hexdigest()
+
+
+def elsewhere(source):
+    """sys.path without the checkout: its own package is not compiled."""
+    return [entry for entry in sys.path if Path(entry).resolve() != source]
 
 
 def missing(source):
@@ -92,7 +130,7 @@ def missing(source):
         return None
     importlib.invalidate_caches()
     path = sys.path[:]
-    sys.path[:] = [entry for entry in path if Path(entry).resolve() != source]
+    sys.path[:] = elsewhere(source)
     try:
         version = importlib.metadata.version("hot_reload")
         if number(version) < wanted(source):
@@ -129,7 +167,8 @@ def build(source):
     options += ["--no-build-isolation"] if tools else []
     with tempfile.TemporaryDirectory(prefix="hot_reload-") as folder:
         copy = Path(folder, "source")  # meson writes beside what it builds
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "build*"))
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "build", "build-*"))
+        (copy / "hot_reload" / NOTE).write_text(digest(source), encoding="utf-8")
         try:
             result = subprocess.run(
                 install(copy, *options),

@@ -38,6 +38,8 @@ assert not (source / ".git").exists() and (source / "src").is_dir()
 (package / "webui.py").write_text(os.environ.get("WEBUI", "def setup(*_): print('up')"))
 (package / "__init__.py").touch()
 (package / "_core.py").touch()
+note = source / "hot_reload" / "built_from.txt"
+(package / note.name).write_bytes(note.read_bytes())
 text = source.joinpath("pyproject.toml").read_text()
 version = text.split('version = "')[1].split('"')[0]
 info = site / "hot_reload-9.dist-info"
@@ -234,6 +236,27 @@ def test_an_older_engine_is_replaced(webui, version, calls):
     output = webui.run()
     assert len(webui.pip_calls()) == calls
     assert ("up\n" in output) == (calls == 0)
+
+
+def test_an_engine_of_other_sources_is_replaced(webui):
+    webui.without_engine("work")
+    webui.run()
+    (note,) = webui.root.rglob("site-packages/hot_reload/built_from.txt")
+    assert len(note.read_text()) == 64
+    note.write_text("earlier")
+    assert "built and installed" in webui.run() and len(webui.pip_calls()) == 2
+    assert "built" not in webui.run() and note.read_text() != "earlier"
+
+
+def test_an_engine_of_other_sources_goes_on_where_none_can_be_built(webui):
+    webui.without_engine("work")
+    webui.run()
+    (note,) = webui.root.rglob("site-packages/hot_reload/built_from.txt")
+    note.write_text("earlier")
+    webui.env["PIP_OUTCOME"] = "fail"
+    output = webui.run()
+    assert "goes on with the engine of an earlier state" in output
+    assert "fatal error: Python.h" in output and "up\n" in output
 
 
 def test_a_failed_build_is_one_error(webui):
