@@ -167,7 +167,8 @@ def build(source):
     options += ["--no-build-isolation"] if tools else []
     with tempfile.TemporaryDirectory(prefix="hot_reload-") as folder:
         copy = Path(folder, "source")  # meson writes beside what it builds
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "build", "build-*"))
+        unwanted = shutil.ignore_patterns(".*", "build", "build-*")
+        shutil.copytree(source, copy, ignore=unwanted)
         (copy / "hot_reload" / NOTE).write_text(digest(source), encoding="utf-8")
         try:
             result = subprocess.run(
