@@ -89,12 +89,12 @@ has_meta_descriptor(PyTypeObject *meta, PyObject *name)
 }
 
 /* What type guards, and only keeps in the class's dict: it lets nobody delete
- * it, tells audit hooks before it is set, and 3.13 drops the class's line with
- * a new module. */
+ * it, or set it at all, tells audit hooks before it is set, and 3.13 drops the
+ * class's line with a new module. */
 static int
 is_guarded(PyObject *name)
 {
-    static const char *const names[] = {"__doc__", "__module__",
+    static const char *const names[] = {"__dict__", "__doc__", "__module__",
                                         "__type_params__", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
@@ -341,6 +341,23 @@ hr_class_plan_attribute(struct hr_state *st, struct hr_journal *j,
     return hr_journal_add(j, HR_PLACE_TYPE, type, name, value);
 }
 
+/* `__dict__` and `__weakref__` are found in the lowest base whose instances
+ * have them.  Where that is no base any more, the class has its own. */
+static int
+plan_getset(struct hr_journal *j, PyObject *type, PyObject *name,
+            PyObject *value)
+{
+    if (Py_TYPE(value) != &PyGetSetDescr_Type) {
+        return 0;
+    }
+    PyObject *own = PyDescr_NewGetSet(
+        (PyTypeObject *)type, ((PyGetSetDescrObject *)value)->d_getset);
+    int status =
+        own == NULL ? -1 : hr_journal_add(j, HR_PLACE_TYPE, type, name, own);
+    Py_XDECREF(own);
+    return status;
+}
+
 /* Everything that `donor` has, and nothing that it has not. */
 static int
 plan_attributes(struct hr_state *st, struct hr_journal *j,
@@ -356,10 +373,11 @@ plan_attributes(struct hr_state *st, struct hr_journal *j,
         PyObject *item = PyList_GET_ITEM(items, i);
         name = PyTuple_GET_ITEM(item, 0);
         value = PyTuple_GET_ITEM(item, 1);
+        PyObject *old = PyDict_GetItemWithError(current, name);
         if (is_fixed(name, value)) {
+            status = old == NULL ? plan_getset(j, type, name, value) : 0;
             continue;
         }
-        PyObject *old = PyDict_GetItemWithError(current, name);
         if (old == value) {
             continue;
         }

@@ -220,7 +220,7 @@ change_wrapped(struct hr_scope *s, PyObject *name, PyObject *live,
         Py_XDECREF(function);
         return PyErr_Occurred() ? -1 : 0;
     }
-    int status = hr_wrapper_pass_on(s, live, target, function);
+    int status = hr_wrapper_pass_on(s, live, target, value, function);
     Py_DECREF(function);
     return status;
 }

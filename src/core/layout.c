@@ -177,8 +177,8 @@ best_base(PyObject *bases)
  * base of one's own, although instances are laid out alike (CPython issue
  * 672115).  Our own check is on the instances' layout; to pass CPython's the
  * present base is the new one while it looks. */
-int
-hr_layout_set_bases(PyObject *o, PyObject *bases)
+static int
+set_bases(PyObject *o, PyObject *bases)
 {
     PyTypeObject *type = (PyTypeObject *)o;
     PyTypeObject *old = type->tp_base;
@@ -200,6 +200,66 @@ hr_layout_set_bases(PyObject *o, PyObject *bases)
     Py_DECREF(old);
     hr_class_restore_new(type);
     return 0;
+}
+
+/* `base` comes into the MRO of a class and of what inherits from it; `lent`
+ * gets what each had. */
+static int
+lend_mro(PyTypeObject *type, PyTypeObject *base, PyObject *lent)
+{
+    PyObject *mro = PySequence_Concat(type->tp_mro, base->tp_mro);
+    PyObject *item = mro ? PyTuple_Pack(2, type, type->tp_mro) : NULL;
+    int status = item == NULL ? -1 : PyList_Append(lent, item);
+    Py_XDECREF(item);
+    if (status < 0) {
+        Py_XDECREF(mro);
+        return -1;
+    }
+    Py_SETREF(type->tp_mro, mro);
+    PyObject *key, *ref, *all = (PyObject *)type->tp_subclasses;
+    Py_ssize_t pos = 0;
+    while (all != NULL && status == 0 && PyDict_Next(all, &pos, &key, &ref)) {
+        PyObject *sub = hr_compat_weakref_get(ref);
+        if (sub != NULL) {
+            status = lend_mro((PyTypeObject *)sub, base, lent);
+            Py_DECREF(sub);
+        }
+    }
+    return status;
+}
+
+static void
+take_back_mro(PyObject *lent)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(lent); i++) {
+        PyObject *item = PyList_GET_ITEM(lent, i);
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(item, 0);
+        Py_SETREF(type->tp_mro, Py_NewRef(PyTuple_GET_ITEM(item, 1)));
+    }
+}
+
+/* For a class with a metaclass, CPython looks in the MRO that goes whether the
+ * new one fits what lies in front of it, such as slots: so that has both while
+ * it looks. */
+int
+hr_layout_set_bases(PyObject *o, PyObject *bases)
+{
+    int status = set_bases(o, bases);
+    if (status == 0 || Py_TYPE(o) == &PyType_Type ||
+        !PyErr_ExceptionMatches(PyExc_TypeError)) {
+        return status;
+    }
+    PyObject *lent = PyList_New(0);
+    PyErr_Clear();
+    if (lent != NULL &&
+        lend_mro((PyTypeObject *)o, best_base(bases), lent) == 0) {
+        status = set_bases(o, bases);
+    }
+    if (lent != NULL && status < 0) {
+        take_back_mro(lent);
+    }
+    Py_XDECREF(lent);
+    return status;
 }
 
 /* Its attributes may lie where its old class says: the slot of `object` knows

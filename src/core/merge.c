@@ -111,9 +111,23 @@ static int
 call_instead(struct hr_scope *s, PyObject *old, PyObject *value)
 {
     struct hr_plan *p = s->u->plan;
-    PyObject *holder = hr_trampoline_new(p->st, value);
-    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    PyTypeObject *t = Py_TYPE(value);
+    PyObject *holder = NULL, *target;
+    if (t == &PyStaticMethod_Type || t == &PyClassMethod_Type) {
+        target = PyObject_GetAttrString(value, "__func__");
+    }
+    else {
+        target = Py_NewRef(value);
+    }
+    int status = target == NULL ? -1 : 0;
+    if (status == 0 && PyCallable_Check(target)) {
+        status = hr_wrapper_stand_in(s, old, value, target, &holder);
+    }
+    if (holder != NULL) {
+        status = hr_plan_function(p, p->j, old, holder);
+    }
     Py_XDECREF(holder);
+    Py_XDECREF(target);
     return status;
 }
 
@@ -230,9 +244,7 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
         if (is_new(s, *value)) {
             return merge_function(s, old, value);
         }
-        return PyCallable_Check(*value) && is_made_by(s, old, b)
-                   ? call_instead(s, old, *value)
-                   : 0;
+        return is_made_by(s, old, b) ? call_instead(s, old, *value) : 0;
     }
     if (hr_class_is_open(old) && hr_class_is_open(*value)) {
         PyObject *module = PyObject_GetAttrString(old, "__module__");

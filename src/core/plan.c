@@ -283,11 +283,8 @@ clear_plan(struct hr_plan *p)
         Py_XDECREF(p->files[i].path);
     }
     hr_preview_clear(p);
-    for (Py_ssize_t i = 0; p->donors && i < PyList_GET_SIZE(p->donors); i++) {
-        PyObject *item = PyList_GET_ITEM(p->donors, i);
-        if (PyTuple_GET_ITEM(item, 1) != PyTuple_GET_ITEM(item, 0)) {
-            hr_class_hide(PyTuple_GET_ITEM(item, 1)); /* not merged */
-        }
+    if (p->j != NULL) {
+        hr_substitute_abandon(p); /* not committed */
     }
     Py_XDECREF(p->donors);
     hr_substitute_clear(p);

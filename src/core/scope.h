@@ -104,10 +104,15 @@ int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
 int hr_wrapper_clear_cache(struct hr_plan *p, PyObject *value, int depth);
 /* The same for wrappers of it that its definition made earlier. */
 int hr_wrapper_clear_outdated(struct hr_plan *p, PyObject *function);
-/* `value` wraps `old`, and was made by other decorators than now: from now on
- * `old` passes its calls on to `new`. */
+/* `value` wraps `old`, and was made by other decorators than `is`, which wraps
+ * `new`: from now on `old` passes its calls on to `new`. */
 int hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
-                       PyObject *new);
+                       PyObject *is, PyObject *new);
+/* A body that calls `function`, for the one behind `was`, in whose place there
+ * is `is` now: a class may bind the two in other ways.  *holder is NULL when
+ * nothing can. */
+int hr_wrapper_stand_in(struct hr_scope *s, PyObject *was, PyObject *is,
+                        PyObject *function, PyObject **holder);
 /* What wrappers (a list) have copied of the function `old` is now that of the
  * function `new`. */
 int hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,

@@ -394,15 +394,38 @@ substitute_holders(struct hr_plan *p, PyObject *gc, PyObject *all)
         if (o == all || PyTuple_Check(o)) {
             continue; /* ours; or of a class that goes, or shared */
         }
-        status = hr_substitute_in(p, o);
-        if (status == 0 && PyDict_Check(o)) {
-            status = forget_attributes(gc, o);
+        if (hr_substitute_in(p, o) < 0 ||
+            (PyDict_Check(o) && forget_attributes(gc, o) < 0)) {
+            PyErr_Clear(); /* another one can be made to hold it */
         }
     }
     Py_XDECREF(found);
     Py_XDECREF(news);
     Py_XDECREF(find);
     return status;
+}
+
+/* The references to a new object that are the plan's or, of a class, its own.
+ */
+static Py_ssize_t
+count_own(PyObject *new)
+{
+    Py_ssize_t own = 1;
+    if (!PyType_Check(new)) {
+        return own;
+    }
+    PyTypeObject *type = (PyTypeObject *)new;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
+        own += PyTuple_GET_ITEM(type->tp_mro, i) == new;
+    }
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    while (PyDict_Next(hr_compat_type_dict(type), &pos, &key, &value)) {
+        own += (Py_TYPE(value) == &PyGetSetDescr_Type ||
+                Py_TYPE(value) == &PyMemberDescr_Type) &&
+               PyDescr_TYPE(value) == type;
+    }
+    return own;
 }
 
 int
@@ -413,9 +436,7 @@ hr_substitute_leaked(struct hr_plan *p)
     Py_CLEAR(p->followers);
     for (size_t i = 0; status == 0 && i < p->pair_count; i++) {
         PyObject *new = p->pairs[i].new;
-        /* Ours and, of a class, its own: the MRO, its type's list, ... */
-        Py_ssize_t own = PyType_Check(new) ? 3 : 1;
-        if (Py_REFCNT(new) > own && !PyDict_Check(new)) {
+        if (!PyDict_Check(new) && Py_REFCNT(new) > count_own(new)) {
             status = PyList_Append(held, new);
         }
     }
@@ -426,4 +447,24 @@ hr_substitute_leaked(struct hr_plan *p)
     Py_XDECREF(held);
     Py_XDECREF(gc);
     return status;
+}
+
+void
+hr_substitute_abandon(struct hr_plan *p)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (Py_ssize_t i = 0; p->donors && i < PyList_GET_SIZE(p->donors); i++) {
+        PyObject *item = PyList_GET_ITEM(p->donors, i);
+        PyObject *kept = PyTuple_GET_ITEM(item, 0);
+        PyObject *donor = PyTuple_GET_ITEM(item, 1);
+        if (donor != kept && hr_substitute_add(p, donor, kept) < 0) {
+            PyErr_Clear();
+        }
+    }
+    Py_CLEAR(p->donors);
+    if (hr_substitute_leaked(p) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_Restore(type, value, traceback);
 }

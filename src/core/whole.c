@@ -47,6 +47,21 @@ hr_whole_is_made(struct hr_scope *s, const struct hr_block *b)
            has_init_subclass(type);
 }
 
+/* What the statement of an enumeration calls to make its members. */
+static int
+makes_members(struct hr_scope *s, const char *text, const struct hr_block *b)
+{
+    static const char *const names[] = {"__init__", "__new__",
+                                        "_generate_next_value_"};
+    for (int i = 0; i < 3 && hr_enum_is(s->type); i++) {
+        if (b->name_len == strlen(names[i]) &&
+            memcmp(text + b->name, names[i], b->name_len) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* A special method that comes or goes decides what a decorator generates. */
 static int
 matters(struct hr_scope *s, const char *text, const struct hr_block *b)
@@ -56,7 +71,8 @@ matters(struct hr_scope *s, const char *text, const struct hr_block *b)
     }
     return b->kind != HR_BLOCK_DEF || hr_whole_consumes_members(s->type) ||
            has_attribute(s->live, "_is_protocol") ||
-           (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0);
+           (b->name_len > 4 && strncmp(text + b->name, "__", 2) == 0) ||
+           makes_members(s, text, b);
 }
 
 /* The same for one that is in both texts. */
@@ -67,9 +83,10 @@ change_matters(struct hr_scope *s, const struct hr_block *old,
     if (new->kind == HR_BLOCK_STRING) {
         return 0;
     }
-    return new->kind != HR_BLOCK_DEF || (hr_whole_consumes_members(s->type) &&
-                                         old->head_hash != new->head_hash &&
-                                         (old->decorated || new->decorated));
+    return new->kind != HR_BLOCK_DEF || makes_members(s, s->u->text, new) ||
+           (hr_whole_consumes_members(s->type) &&
+            old->head_hash != new->head_hash &&
+            (old->decorated || new->decorated));
 }
 
 /* Did anything but plain functions change, or change its place? */
@@ -93,7 +110,12 @@ has_changed_statements(struct hr_scope *s)
         }
     }
     for (size_t i = 0; i < s->old->count; i++) {
-        if (!s->diff.used[i] && matters(s, s->old_text, &s->old->items[i])) {
+        const struct hr_block *b = &s->old->items[i];
+        /* In the place of a docstring a decorator may put one of its own. */
+        int doc = b->kind == HR_BLOCK_STRING && i == 0 &&
+                  (has_attribute(s->live, "_fields") ||
+                   has_attribute(s->live, "__dataclass_fields__"));
+        if (!s->diff.used[i] && (doc || matters(s, s->old_text, b))) {
             return 1;
         }
     }

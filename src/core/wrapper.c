@@ -151,13 +151,57 @@ hand_on_caches(struct hr_plan *p, PyObject *value, PyObject *old,
 
 /* -- Old wrappers --------------------------------------------------------- */
 
+/* What a class puts before the arguments of a member. */
+enum binding { BINDS_OBJECT, BINDS_CLASS, BINDS_NOTHING, BINDS_UNKNOWN };
+
+static enum binding
+get_binding(PyObject *value)
+{
+    PyTypeObject *t = Py_TYPE(value);
+    return t == &PyFunction_Type       ? BINDS_OBJECT
+           : t == &PyClassMethod_Type  ? BINDS_CLASS
+           : t == &PyStaticMethod_Type ? BINDS_NOTHING
+                                       : BINDS_UNKNOWN;
+}
+
+int
+hr_wrapper_stand_in(struct hr_scope *s, PyObject *was, PyObject *is,
+                    PyObject *function, PyObject **holder)
+{
+    struct hr_state *st = s->u->plan->st;
+    enum binding old = get_binding(was), new = get_binding(is);
+    *holder = NULL;
+    if (s->type == NULL || old == new || old == BINDS_UNKNOWN ||
+        new == BINDS_UNKNOWN) {
+        *holder = hr_trampoline_new(st, function);
+    }
+    else if (new == BINDS_OBJECT) {
+        return 0; /* nobody knows which */
+    }
+    else {
+        PyObject *target = new == BINDS_CLASS ? PyMethod_New(function, s->type)
+                                              : Py_NewRef(function);
+        if (target != NULL) {
+            *holder = old == BINDS_NOTHING
+                          ? hr_trampoline_new(st, target)
+                          : hr_trampoline_without_self(st, target);
+        }
+        Py_XDECREF(target);
+    }
+    return *holder == NULL ? -1 : 0;
+}
+
 int
 hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
-                   PyObject *new)
+                   PyObject *is, PyObject *new)
 {
     struct hr_plan *p = s->u->plan;
-    PyObject *holder = hr_trampoline_new(p->st, new);
-    int status = holder == NULL ? -1 : hr_plan_function(p, p->j, old, holder);
+    PyObject *holder;
+    int status = hr_wrapper_stand_in(s, value, is, new, &holder);
+    if (holder == NULL) {
+        return status;
+    }
+    status = hr_plan_function(p, p->j, old, holder);
     if (status == 0) {
         status = hr_wrapper_clear_cache(p, value, 4);
     }
