@@ -21,7 +21,8 @@ int
 hr_heir_is_made(PyObject *type)
 {
     return own_attribute(type, "__dataclass_fields__") != NULL ||
-           hr_whole_consumes_members(type);
+           own_attribute(type, "__attrs_attrs__") != NULL ||
+           hr_enum_is(type) || hr_whole_consumes_members(type);
 }
 
 /* The newest donor of a class, or NULL.  Borrowed. */

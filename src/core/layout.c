@@ -90,6 +90,29 @@ hr_layout_is_same_meta(PyTypeObject *from, PyTypeObject *to)
            (from->tp_flags & LAYOUT_FLAGS) == (to->tp_flags & LAYOUT_FLAGS);
 }
 
+/* Are the two of ctypes, with other fields?  It keeps sizes where nobody else
+ * looks. */
+static int
+has_other_fields(PyTypeObject *a, PyTypeObject *b)
+{
+    static const char *const names[] = {"_fields_", "_pack_", "_anonymous_",
+                                        "_length_", "_type_", "_align_",
+                                        "_layout_", NULL};
+    if (strncmp(hr_layout_static_base(Py_TYPE(a))->tp_name, "_ctypes.", 8) !=
+        0) {
+        return 0;
+    }
+    int other = 0;
+    for (int i = 0; other == 0 && names[i] != NULL; i++) {
+        PyObject *was = PyDict_GetItemString(hr_compat_type_dict(a), names[i]);
+        PyObject *is = PyDict_GetItemString(hr_compat_type_dict(b), names[i]);
+        other = was == NULL || is == NULL
+                    ? was != is
+                    : PyObject_RichCompareBool(was, is, Py_NE);
+    }
+    return other;
+}
+
 int
 hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor,
                 PyTypeObject *meta)
@@ -109,6 +132,16 @@ hr_layout_check(struct hr_state *st, PyObject *type, PyObject *donor,
                        "keep the built-in base, or restart",
                        a->tp_name, hr_layout_solid_base(a)->tp_name,
                        hr_layout_solid_base(b)->tp_name);
+    }
+    int other = has_other_fields(a, b);
+    if (other != 0) {
+        return other < 0
+                   ? -1
+                   : hr_rude(st, "HR302",
+                             "the fields of %s would change, and objects of "
+                             "ctypes that exist keep their memory; keep the "
+                             "fields, or restart",
+                             a->tp_name);
     }
     if (!has_same_layout(a, b) || !has_slots_of(a, b) || !has_slots_of(b, a)) {
         return hr_rude(st, "HR301",
@@ -273,7 +306,22 @@ hr_layout_set_class(PyObject *o, PyObject *type)
         PyErr_SetString(PyExc_SystemError, "object has no __class__");
         return -1;
     }
-    return Py_TYPE(descriptor)->tp_descr_set(descriptor, o, type);
+    if (Py_TYPE(descriptor)->tp_descr_set(descriptor, o, type) == 0) {
+        return 0;
+    }
+    /* It takes no two dicts behind an object of varying size for alike. */
+    PyTypeObject *old = Py_TYPE(o), *new = (PyTypeObject *)type;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) || old->tp_itemsize == 0 ||
+        !hr_class_is_open((PyObject *)old) || !hr_class_is_open(type) ||
+        !has_same_layout(old, new) || !has_slots_of(old, new) ||
+        !has_slots_of(new, old)) {
+        return -1;
+    }
+    PyErr_Clear();
+    Py_INCREF(type);
+    Py_SET_TYPE(o, new);
+    Py_DECREF(old);
+    return 0;
 }
 
 void

@@ -215,6 +215,8 @@ int hr_whole_is_needed(struct hr_scope *s, const struct hr_block *old,
 int hr_whole_is_made(struct hr_scope *s, const struct hr_block *b);
 /* Has it a metaclass that may make something of every member? */
 int hr_whole_consumes_members(PyObject *type);
+/* Would the statement of an enumeration call it to make its members? */
+int hr_whole_makes_members(const char *text, const struct hr_block *b);
 
 /* -- remake.c: a class statement that is run whole ------------------------ */
 

@@ -123,6 +123,27 @@ has_other_members(struct hr_scope *s)
     return 0;
 }
 
+/* Did what makes the members of an enumeration change? */
+static int
+has_other_makers(struct hr_scope *s, const struct hr_block *b,
+                 struct hr_scope *inner)
+{
+    int found = 0;
+    for (size_t i = 0; i < inner->new->count; i++) {
+        const struct hr_block *m = &inner->new->items[i];
+        int k = inner->diff.match[i];
+        found |= k >= 0 && inner->old->items[k].hash != m->hash &&
+                 hr_whole_makes_members(s->u->text, m);
+    }
+    if (!found || s->live == NULL) {
+        return found;
+    }
+    PyObject *name = hr_name_of(s->u->text, b);
+    PyObject *type = name ? PyDict_GetItemWithError(s->live, name) : NULL;
+    Py_XDECREF(name);
+    return type == NULL || !PyType_Check(type) || hr_enum_is(type);
+}
+
 /* `def f(x=g()):`, by its brackets: what it calls may have changed.  And what
  * `def f(x=X):` reads may have been imported from another module that has. */
 static int
@@ -173,7 +194,8 @@ is_plain(struct hr_scope *s)
                                        &m->new, &inner.diff) == 0 &&
                         is_plain(&inner) &&
                         !(may_be_made_from_members(s, b) &&
-                          has_other_members(&inner));
+                          (has_other_members(&inner) ||
+                           has_other_makers(s, b, &inner)));
             }
             hr_diff_clear(&inner.diff);
             PyErr_Clear();

@@ -47,19 +47,24 @@ hr_whole_is_made(struct hr_scope *s, const struct hr_block *b)
            has_init_subclass(type);
 }
 
-/* What the statement of an enumeration calls to make its members. */
-static int
-makes_members(struct hr_scope *s, const char *text, const struct hr_block *b)
+int
+hr_whole_makes_members(const char *text, const struct hr_block *b)
 {
     static const char *const names[] = {"__init__", "__new__",
                                         "_generate_next_value_"};
-    for (int i = 0; i < 3 && hr_enum_is(s->type); i++) {
+    for (int i = 0; i < 3 && b->kind == HR_BLOCK_DEF; i++) {
         if (b->name_len == strlen(names[i]) &&
             memcmp(text + b->name, names[i], b->name_len) == 0) {
             return 1;
         }
     }
     return 0;
+}
+
+static int
+makes_members(struct hr_scope *s, const char *text, const struct hr_block *b)
+{
+    return hr_whole_makes_members(text, b) && hr_enum_is(s->type);
 }
 
 /* A special method that comes or goes decides what a decorator generates. */

@@ -56,6 +56,8 @@ run whole into a second class, of which the first takes the content
 members keep their identity and take the new values; new ones are added
 run whole; the class that is there takes the content
 run whole; the model's schema and validation are the new ones
+run whole, and so is what inherits from them
+other members as in any class; other fields are refused
 the functions in them are exchanged; the property is made anew where it must be
 exchanged like functions
 the attribute is exchanged

@@ -67,6 +67,8 @@ CLASSES = [
     ("enumerations and flags", 12, ["enum_*", "int_enum_*", "flag_*", "int_flag_*"]),
     ("named tuples and typed dicts", 6, ["named_tuple_*", "typed_dict_*"]),
     ("pydantic models", 3, ["pydantic_*"]),
+    ("classes of attrs", 1, ["attrs_*"]),
+    ("structures of ctypes", 2, ["ctypes_*"]),
     ("properties, getters, setters, deleters", 9, ["property_*"]),
     ("static and class methods", 3, ["static_method_*", "class_method_*"]),
     (
