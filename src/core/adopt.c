@@ -72,11 +72,11 @@ is_doubtful_function(struct pair *p, const struct hr_block *b, PyObject *name)
     if (!own) {
         return 0;
     }
-    if (code->co_firstlineno != (int)b->line) {
-        return 1;
-    }
     PyObject *should = p->code ? hr_code_find(p->code, name) : NULL;
-    return should != NULL && hr_code_is_same(should, (PyObject *)code) != 1;
+    int line =
+        should ? ((PyCodeObject *)should)->co_firstlineno : (int)b->line;
+    return code->co_firstlineno != line ||
+           (should != NULL && hr_code_is_same(should, (PyObject *)code) != 1);
 }
 
 static int find_doubts(struct pair *p, struct hr_blocks *blocks);
@@ -130,20 +130,21 @@ find_doubts(struct pair *p, struct hr_blocks *blocks)
     return any;
 }
 
-/* The code of the whole text; NULL where it does not compile.  Not of its
- * blocks alone: a call of what the module has imported is compiled another
- * way than a call of anything else. */
+/* The code of the whole text, as that loader makes it or as Python does; NULL
+ * where it does not compile.  Not of its blocks alone: a call of what the
+ * module has imported is compiled another way than a call of anything else. */
 static PyObject *
-compile_text(struct hr_source *s)
+compile_text(struct hr_source *s, PyObject *compiler)
 {
-    PyCompilerFlags flags = {.cf_flags =
-                                 PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE,
-                             .cf_feature_version = PY_MINOR_VERSION};
-    PyObject *path = PyUnicode_DecodeFSDefault(s->path);
-    PyObject *code =
-        path ? Py_CompileStringObject(s->text, path, Py_file_input, &flags, -1)
-             : NULL;
-    Py_XDECREF(path);
+    struct hr_unit u = {.compiler = compiler};
+    char encoding[64];
+    (void)hr_lex_encoding(s->text, s->size, encoding);
+    if (compiler != NULL && strcmp(encoding, "utf-8") != 0) {
+        return NULL; /* it would decode again what is decoded */
+    }
+    u.filename = PyUnicode_DecodeFSDefault(s->path);
+    PyObject *code = u.filename ? hr_code_compile_text(&u, s->text) : NULL;
+    Py_XDECREF(u.filename);
     PyErr_Clear();
     return code;
 }
@@ -239,16 +240,24 @@ check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
     PyObject *dict = PyModule_GetDict(module);
     PyObject *spec = PyDict_GetItemString(dict, "__spec__");
     int left = was_left_otherwise(st, s);
-    int compare = left || spec == NULL || spec == Py_None ||
-                  is_younger_than_process(st, s) || is_cache_older(s, spec);
+    PyObject *compiler = hr_loader_compiler(dict);
+    int compare = left || compiler != NULL || spec == NULL ||
+                  spec == Py_None || is_younger_than_process(st, s) ||
+                  is_cache_older(s, spec);
 
-    PyObject *code = compare ? compile_text(s) : NULL;
+    PyObject *code = compare ? compile_text(s, compiler) : NULL;
     struct pair p = {.s = s,
                      .blocks = &s->blocks,
                      .live = dict,
                      .globals = dict,
                      .code = code};
-    s->doubt |= find_doubts(&p, &s->blocks) | left;
+    /* Of a silent loader it is not known what it should make of the text; of
+     * one that cannot make it again, neither. */
+    if ((compiler == NULL || code != NULL) && !hr_loader_is_silent(dict)) {
+        s->doubt |= find_doubts(&p, &s->blocks);
+    }
+    s->doubt |= left;
+    Py_XDECREF(compiler);
     Py_XDECREF(code);
     for (size_t i = 0; s->doubt && i < s->blocks.count; i++) {
         struct hr_block *b = &s->blocks.items[i];
@@ -267,6 +276,21 @@ check_baseline(struct hr_state *st, struct hr_source *s, PyObject *module)
                "become live at its next save; restart for changed values",
                s->path);
     }
+}
+
+int
+hr_adopt_is_made_from(struct hr_source *s, PyObject *module)
+{
+    PyObject *dict = PyModule_GetDict(module);
+    PyObject *code = compile_text(s, NULL);
+    struct pair p = {.s = s,
+                     .blocks = &s->blocks,
+                     .live = dict,
+                     .globals = dict,
+                     .code = code};
+    int made = code != NULL && !find_doubts(&p, NULL);
+    Py_XDECREF(code);
+    return made;
 }
 
 /* Modules are appended to sys.modules: behind the last one that was seen are

@@ -30,25 +30,16 @@ watch_path(struct hr_state *st, PyObject *path)
                : PySet_Add(st->awaited, path);
 }
 
-/* In one folder of a search path: as a module, or as a package of which the
- * folder is there. */
+/* In one folder of a search path: as a module, or as a package.  The folders
+ * need not be there, either. */
 static int
 watch_in(struct hr_state *st, PyObject *folder, PyObject *name)
 {
     static const char *const forms[] = {"%U/%U.py", "%U/%U/__init__.py"};
-    struct stat found;
     int status = 0;
     for (int i = 0; status == 0 && i < 2; i++) {
         PyObject *path = PyUnicode_FromFormat(forms[i], folder, name);
-        PyObject *parent = i == 0
-                               ? Py_NewRef(folder)
-                               : PyUnicode_FromFormat("%U/%U", folder, name);
-        const char *text = parent ? PyUnicode_AsUTF8(parent) : NULL;
-        status = path == NULL || text == NULL ? -1 : 0;
-        if (status == 0 && stat(text, &found) == 0 && S_ISDIR(found.st_mode)) {
-            status = watch_path(st, path);
-        }
-        Py_XDECREF(parent);
+        status = path == NULL ? -1 : watch_path(st, path);
         Py_XDECREF(path);
     }
     return status;

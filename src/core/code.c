@@ -212,8 +212,8 @@ call_compiler(struct hr_unit *u, const char *source)
     return code;
 }
 
-static PyObject *
-compile_source(struct hr_unit *u, const char *source)
+PyObject *
+hr_code_compile_text(struct hr_unit *u, const char *source)
 {
     int64_t began = hr_clock_ns(CLOCK_MONOTONIC);
     PyObject *code = call_compiler(u, source);
@@ -239,7 +239,7 @@ hr_code_compile(struct hr_unit *u, const char *text, size_t size, int line,
     size_t blank = placed ? above : 0;
     for (int again = 0; again < 2; again++) {
         char *source = make_source(u, text, size, classes, depth, blank);
-        code = source != NULL ? compile_source(u, source) : NULL;
+        code = source != NULL ? hr_code_compile_text(u, source) : NULL;
         PyMem_Free(source);
         if (code != NULL || blank == above ||
             !PyErr_ExceptionMatches(PyExc_SyntaxError)) {

@@ -32,6 +32,7 @@ struct hr_source {
     uint64_t file_hash;       /* of the file's bytes */
     int doubt;                /* the live code was not made from this text */
     int partial;              /* the text cannot be split */
+    int compared;             /* ... with what a silent loader made of it */
     PyObject *modules;        /* owned: names in sys.modules, or NULL */
     PyObject *shown;          /* owned: the text as str, when it was edited */
     struct hr_words *words;   /* owned: of text, or NULL */
@@ -285,6 +286,22 @@ void hr_hook_migrate(struct hr_plan *p);
 /* All that follows the commit; the revision has the journal then. */
 void hr_finish_batch(struct hr_plan *p);
 
+/* -- loader.c: how a module's code is made of its text ----------------------
+ */
+
+/* Its loader's own source_to_code(), which changes what the text means.  New
+ * reference or NULL, without an exception. */
+PyObject *hr_loader_compiler(PyObject *dict);
+/* Does its loader execute it in a way of its own, and not say how it makes the
+ * code? */
+int hr_loader_is_silent(PyObject *dict);
+
+/* -- adopt.c (more of it is in core.h) ---------------------------------------
+ */
+
+/* Are the functions of a module what Python makes of its text? */
+int hr_adopt_is_made_from(struct hr_source *s, PyObject *module);
+
 /* -- code.c ------------------------------------------------------------------
  */
 
@@ -295,6 +312,8 @@ PyObject *hr_code_move(PyObject *code, int delta);
 PyObject *hr_code_compile(struct hr_unit *u, const char *text, size_t size,
                           int line, PyObject *const *classes, int depth);
 PyObject *hr_code_find(PyObject *code, PyObject *name);
+/* Compile a text as the module's loader does. */
+PyObject *hr_code_compile_text(struct hr_unit *u, const char *text);
 /* 1 when both mean the same: lines and columns do not count. */
 int hr_code_is_same(PyObject *a, PyObject *b);
 /* The same for one constant, and for all but the constants. */

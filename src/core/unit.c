@@ -8,32 +8,6 @@
  */
 #include "scope.h"
 
-/* The loader's source_to_code(), where that is not the usual one: it changes
- * what the text means.  NULL with an exception only when one was set. */
-static PyObject *
-find_compiler(PyObject *dict)
-{
-    PyObject *spec = PyDict_GetItemString(dict, "__spec__");
-    PyObject *loader = spec != NULL && spec != Py_None
-                           ? PyObject_GetAttrString(spec, "loader")
-                           : NULL;
-    PyObject *key = PyUnicode_InternFromString("source_to_code");
-    PyObject *f = loader && key ? _PyType_Lookup(Py_TYPE(loader), key) : NULL;
-    PyObject *compiler = NULL;
-    PyErr_Clear();
-    if (f != NULL && PyFunction_Check(f)) {
-        const char *file = PyUnicode_AsUTF8(
-            ((PyCodeObject *)HR_AS_FUNCTION(f)->func_code)->co_filename);
-        if (file == NULL || strncmp(file, "<frozen importlib", 17) != 0) {
-            compiler = PyObject_GetAttr(loader, key);
-        }
-    }
-    PyErr_Clear();
-    Py_XDECREF(key);
-    Py_XDECREF(loader);
-    return compiler;
-}
-
 int
 hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module)
 {
@@ -56,14 +30,25 @@ hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module)
     u->name = PyObject_GetAttrString(module, "__name__");
     u->filename = PyDict_GetItemString(u->dict, "__file__");
     u->filename = Py_XNewRef(u->filename);
-    u->compiler = find_compiler(u->dict);
+    u->compiler = hr_loader_compiler(u->dict);
     u->changed = PyDict_New();
     u->removed = PyList_New(0);
     u->future = hr_code_future_flags(f->text, &f->blocks);
-    return u->name == NULL || u->filename == NULL || u->changed == NULL ||
-                   u->removed == NULL
-               ? -1
-               : 0;
+    if (u->name == NULL || u->filename == NULL || u->changed == NULL ||
+        u->removed == NULL) {
+        return -1;
+    }
+    if (!u->source->compared && hr_loader_is_silent(u->dict) &&
+        !hr_adopt_is_made_from(u->source, module)) {
+        return hr_refuse_batch(
+            p, u, "HR402", 0,
+            "the loader of %U makes other code of a text than Python does, "
+            "and has no source_to_code() that would tell how; restart to have "
+            "the new text",
+            u->name);
+    }
+    u->source->compared = 1;
+    return 0;
 }
 
 void

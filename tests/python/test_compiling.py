@@ -166,3 +166,16 @@ def test_a_save_that_was_taken_back_waits_no_more(project):
     project.write(helper="Y = 2\n")
     project.engine.sync(1)
     assert m.X == 3 and "helper" not in sys.modules
+
+
+def test_a_save_waits_for_a_package_without_a_folder(project):
+    m = project.load(m="X = 1\n")
+    project.start()
+    project.write(m="from pack.sub import Y\nX = Y\n")
+    project.wait(lambda: "No module named 'pack'" in project.text())
+    project.write(**{"pack/__init__": ""})
+    project.wait(lambda: "No module named 'pack.sub'" in project.text())
+    project.write(**{"pack/sub": "Y = 2\n"})
+    project.wait(lambda: m.X == 2)
+    project.write(**{"pack/sub": "Y = 3\n"})
+    project.wait(lambda: m.X == 3)

@@ -580,3 +580,15 @@ def test_latency(live, tg):
     print(f"save to effect, {text.count(chr(10))} lines: median {median:.2f} ms, "
           f"worst {max(times):.2f} ms")
     assert median < 20
+
+
+def test_not_watched_they_run_when_applied(live, tg):
+    live.write("a", "import tg\ntg.ran = getattr(tg, 'ran', 0) + 1\n")
+    live.start(watch=False)
+    assert tg.ran == 1
+    for n in range(2, 12):
+        live.write("a", f"import tg\ntg.ran = getattr(tg, 'ran', 0) + 1\n# {n}\n")
+        if n % 2:
+            live.engine.sync(5)
+        assert live.engine.apply(live.path("a")).ok and tg.ran == n
+    assert live.engine.sync(5) and tg.ran == 11
