@@ -145,18 +145,19 @@ struct hr_unit {
     const char *text;         /* new text, borrowed from the file below */
     size_t size;
     const struct hr_blocks *blocks;
-    PyObject *module, *dict;    /* owned */
-    PyObject *live;             /* owned: dict, beneath all replacements */
-    PyObject *name, *filename;  /* owned */
-    PyObject *shadow;           /* owned: globals while evaluating */
-    PyObject *before;           /* owned: copy of the shadow at the start */
-    PyObject *changed;          /* owned: {name: (old, new)}, ... for none */
-    PyObject *removed;          /* owned: list of names that are gone */
-    PyObject *moved;            /* owned: list, see move.c; or NULL */
-    PyObject *compiler;         /* owned: the loader's own, or NULL */
-    int error_line;             /* of the block that failed */
-    int future;                 /* compiler flags of its __future__ imports */
-    int evaluates;              /* something but plain functions must run */
+    PyObject *module, *dict;   /* owned */
+    PyObject *live;            /* owned: dict, beneath all replacements */
+    PyObject *name, *filename; /* owned */
+    PyObject *shadow;          /* owned: globals while evaluating */
+    PyObject *before;          /* owned: copy of the shadow at the start */
+    PyObject *changed;         /* owned: {name: (old, new)}, ... for none */
+    PyObject *removed;         /* owned: list of names that are gone */
+    PyObject *moved;           /* owned: list, see move.c; or NULL */
+    PyObject *compiler;        /* owned: the loader's own, or NULL */
+    PyObject *ran;  /* owned: lines of blocks, see hint.c; or NULL */
+    int error_line; /* of the block that failed */
+    int future;     /* compiler flags of its __future__ imports */
+    int evaluates;  /* something but plain functions must run */
     struct hr_members *members; /* owned: of the classes that changed */
 };
 
@@ -594,7 +595,18 @@ int hr_abstract_is_abc(PyObject *meta);
  * from them. */
 int hr_abstract_plan(struct hr_plan *p);
 
-/* -- line.c: functions that only moved
+/* -- relayout.c: statements that are written otherwise -----------------------
+ */
+
+/* Pair the code in two statements that mean the same: {(line, name): [(old,
+ * new), ...]}. */
+int hr_relayout_add(PyObject *pairs, struct hr_unit *u,
+                    const struct hr_block *a, const struct hr_block *b,
+                    PyObject *const *classes, int depth);
+/* The code on its new lines; NULL without an exception when there is none. */
+PyObject *hr_relayout_find(PyObject *pairs, PyObject *code);
+
+/* -- shift.c, line.c: functions that only moved
  * ---------------------------------------- */
 
 /* Blocks of the old text whose line changed. */
@@ -610,11 +622,12 @@ struct hr_lines {
     struct hr_move *moves; /* owned: ascending */
     size_t count;
     PyObject *items, *seen; /* owned */
+    PyObject *pairs;        /* owned: see relayout.c */
     Py_ssize_t next;
     int searched; /* the heap was */
 };
-/* Find what moved in a module; after a failure as well, end it. */
-int hr_line_begin(struct hr_unit *u, struct hr_lines *lines);
+/* shift.c: find what moved in a module; after a failure as well, end it. */
+int hr_shift_find(struct hr_unit *u, struct hr_lines *lines);
 /* A journal of new line numbers for the next functions of a module that lie in
  * the moved blocks and whose bodies the plan does not exchange.  1: there are
  * more; each journal is to be committed before the next is asked for. */

@@ -242,6 +242,7 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
     }
     if (old != NULL && old->kind == HR_BLOCK_DEF && !cut) {
         int same = has_same_decorators(s, old, new) &&
+                   !hr_rerun_registers(s, i) &&
                    (old->head_hash == new->head_hash ||
                     !hr_dispatch_reads_annotations(s->u->text, new));
         if (same) {
@@ -253,6 +254,11 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         }
         if (target != NULL) {
             status = hr_rerun_give_back(s, i, name);
+            if (status == 0 && target == live &&
+                old->head_hash != new->head_hash) {
+                status = hr_hint_registered(s, s->u->text, new, new->line,
+                                            "is declared otherwise");
+            }
             if (status == 0) {
                 status =
                     change_function(s, name, live, target, path, old, new);
@@ -263,7 +269,10 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
             target =
                 hr_unwrap_behind(s, live, s->old_text, old, (int)old->line);
         }
-        if (!same && hr_dispatch_drop(s, old) < 0) {
+        if (!same && (hr_dispatch_drop(s, old) < 0 ||
+                      (!hr_rerun_registers(s, i) &&
+                       hr_hint_registered(s, s->old_text, old, new->line,
+                                          "has other decorators") < 0))) {
             goto done;
         }
     }

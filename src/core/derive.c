@@ -127,13 +127,12 @@ follow_statement(struct hr_derive *w, struct hr_scope *s, const char *text,
     hr_worlds_clear(&worlds);
     Py_XDECREF(targets);
     Py_XDECREF(tree);
-    return status < 0 ? -1 : 0;
+    return status == 0 ? hr_hint_block(w, s, text, b) : status < 0 ? -1 : 0;
 }
 
-/* Is the item read here: in its own scope, or as an attribute? */
-static int
-is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
-        const struct hr_block *b)
+int
+hr_derive_is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
+                  const struct hr_block *b)
 {
     const char *at = text + b->start, *end = text + b->end, *found;
     if (w->owner == s->u->dict || w->owner == s->type) {
@@ -153,29 +152,6 @@ is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
            hr_word_may_be_in(text + b->start, b->end - b->start, w->name);
 }
 
-int
-hr_derive_hint(struct hr_derive *w, struct hr_scope *s, const char *text,
-               const struct hr_block *b)
-{
-    struct hr_plan *p = w->p;
-    if (w->new == NULL || !is_read(w, s, text, b) ||
-        hr_value_still_is(w->old, w->new)) {
-        return 0;
-    }
-    PyObject *name = hr_scope_name(s, text, b);
-    PyObject *sentence =
-        name ? PyUnicode_FromFormat(
-                   "%U, line %u: %U reads %U, which has changed; it is not "
-                   "run again, as that may have effects: change it, too, or "
-                   "restart, where it matters",
-                   s->u->filename, (unsigned)b->line, name, w->name)
-             : NULL;
-    int status = sentence == NULL ? -1 : hr_refuse_hint(p, sentence);
-    Py_XDECREF(sentence);
-    Py_XDECREF(name);
-    return status;
-}
-
 /* The decorators of a definition, which did not run in this batch. */
 static int
 hint_at_decorators(struct hr_derive *w, struct hr_scope *s, const char *text,
@@ -186,7 +162,7 @@ hint_at_decorators(struct hr_derive *w, struct hr_scope *s, const char *text,
     head.end = hr_scope_offset_of_line(text, b, b->def_line);
     return b->decorated && memmem(old->text, old->size, text + head.start,
                                   head.end - head.start) != NULL
-               ? hr_derive_hint(w, s, text, &head)
+               ? hr_hint_reads(w, s, text, &head)
                : 0;
 }
 
@@ -211,8 +187,11 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
          hr_word_may_be_in(at, size, w->name))) {
         status = hr_copy_follow(w, s, text, b);
     }
-    if (status < 0 || w->new == NULL || !is_read(w, s, text, b)) {
+    if (status < 0 || w->new == NULL) {
         return status;
+    }
+    if (!hr_derive_is_read(w, s, text, b)) {
+        return hr_hint_block(w, s, text, b);
     }
     if (b->kind == HR_BLOCK_DEF && hint_at_decorators(w, s, text, b) < 0) {
         return -1;
@@ -226,7 +205,7 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
          strncmp(at + strspn(at, " \t\f"), "if", 2) == 0)) {
         return follow_statement(w, s, text, b);
     }
-    return 0;
+    return hr_hint_block(w, s, text, b);
 }
 
 /* -- All that follows ----------------------------------------------------- */
@@ -408,6 +387,7 @@ follow_index(struct hr_derive *w, size_t index)
     Py_XDECREF(old);
     Py_XDECREF(new);
     Py_XDECREF(module);
+    Py_CLEAR(w->readers);
     return status;
 }
 

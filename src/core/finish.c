@@ -62,8 +62,9 @@ hr_finish_batch(struct hr_plan *p)
     hr_journal_notify(p->j);
     for (size_t i = 0; i < p->unit_count; i++) {
         struct hr_lines lines;
-        int more = hr_line_begin(&p->units[i], &lines);
-        if (more == 0 && lines.count > 0) {
+        int more = hr_shift_find(&p->units[i], &lines);
+        if (more == 0 &&
+            (lines.count > 0 || PyDict_GET_SIZE(lines.pairs) > 0)) {
             while ((more = move_lines(p, &lines)) > 0) {
                 hr_gil_pause();
             }

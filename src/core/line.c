@@ -11,89 +11,9 @@
  */
 #include "scope.h"
 
-struct found {
-    struct hr_move *moves; /* ascending */
-    size_t count, capacity;
-};
-
-static int
-add_move(struct found *w, const struct hr_block *b, uint32_t last,
-         uint32_t now)
-{
-    uint32_t first = b->line;
-    if (first == now) {
-        return 0;
-    }
-    struct hr_move *moves =
-        hr_grow(w->moves, w->count, &w->capacity, sizeof *moves);
-    if (moves == NULL) {
-        return -1;
-    }
-    w->moves = moves;
-    w->moves[w->count++] = (struct hr_move){
-        .first = (int)first,
-        .last = (int)last,
-        .delta = (int)now - (int)first,
-        .block = b->kind == HR_BLOCK_CLASS && last == first ? NULL : b};
-    return 0;
-}
-
-static int
-find_moves(struct found *w, struct hr_unit *u, const struct hr_blocks *old,
-           const struct hr_blocks *new)
-{
-    struct hr_diff d = {0};
-    int *partner = PyMem_Malloc((old->count + 1) * sizeof *partner);
-    if (partner == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    int status = hr_diff_blocks(u->source->text, old, u->text, new, &d);
-    for (size_t i = 0; i < old->count; i++) {
-        partner[i] = -1;
-    }
-    for (size_t i = 0; status == 0 && i < new->count; i++) {
-        if (d.match[i] >= 0) {
-            partner[d.match[i]] = (int)i;
-        }
-    }
-    for (size_t i = 0; status == 0 && i < old->count; i++) {
-        const struct hr_block *a = &old->items[i];
-        const struct hr_block *b =
-            partner[i] >= 0 ? &new->items[partner[i]] : NULL;
-        if (b == NULL) {
-            continue;
-        }
-        if (a->raw_hash == b->raw_hash) {
-            status = add_move(w, a, a->end_line, b->line);
-        }
-        else if (a->kind == HR_BLOCK_CLASS && b->kind == HR_BLOCK_CLASS) {
-            const struct hr_members *m = hr_text_members(u, a, b);
-            /* The class statement itself, for its __firstlineno__. */
-            status = m == NULL ? -1 : add_move(w, a, a->line, b->line);
-            if (status == 0) {
-                status = find_moves(w, u, &m->old, &m->new);
-            }
-        }
-    }
-    PyMem_Free(partner);
-    hr_diff_clear(&d);
-    return status;
-}
-
-int
-hr_line_begin(struct hr_unit *u, struct hr_lines *lines)
-{
-    struct found found = {0};
-    int status = find_moves(&found, u, &u->source->blocks, u->blocks);
-    /* It is ended after a failure, too. */
-    *lines =
-        (struct hr_lines){.u = u, .moves = found.moves, .count = found.count};
-    return status;
-}
-
 struct walk {
     struct hr_unit *u;
+    PyObject *pairs;
     struct hr_move *moves;
     size_t count;
     struct hr_journal *j, *but;
@@ -137,6 +57,18 @@ has_new_code(struct walk *w, PyObject *o, PyFunctionObject *f)
     PyObject *old = NULL; /* after the swap the holder has what was */
     hr_place_peek(w->but, HR_PLACE_FUNCTION, o, NULL, &old);
     return old != NULL && ((PyFunctionObject *)old)->func_code != f->func_code;
+}
+
+/* The code on its new lines; NULL without an exception when they stay. */
+static PyObject *
+move_code(struct walk *w, PyObject *code)
+{
+    struct hr_move *move = get_move(w, ((PyCodeObject *)code)->co_firstlineno);
+    if (move == NULL) {
+        return hr_relayout_find(w->pairs, code);
+    }
+    move->found = 1;
+    return hr_code_move(code, move->delta);
 }
 
 static int visit(struct walk *w, PyObject *o, int depth);
@@ -183,24 +115,27 @@ visit_function(struct walk *w, PyObject *o, int depth)
     /* Nested code moves with the function that it is nested in (closure.c). */
     if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
         !(code->co_flags & CO_NESTED) && !has_new_code(w, o, f)) {
-        struct hr_move *move = get_move(w, code->co_firstlineno);
-        if (move != NULL) {
-            move->found = 1;
-            PyObject *moved = hr_code_move((PyObject *)code, move->delta);
-            PyObject *holder =
-                moved ? hr_function_clone((PyObject *)f, NULL, NULL) : NULL;
-            int status = -1;
-            if (holder != NULL) {
-                hr_function_set_code(holder, moved);
-                hr_function_share_dict(holder, (PyObject *)f);
-                status = hr_plan_function(w->u->plan, w->j, o, holder);
-            }
-            Py_XDECREF(moved);
-            Py_XDECREF(holder);
-            if (status < 0) {
-                return -1;
-            }
+        PyObject *moved = move_code(w, (PyObject *)code);
+        PyObject *holder =
+            moved ? hr_function_clone((PyObject *)f, NULL, NULL) : NULL;
+        int status = moved == NULL && !PyErr_Occurred() ? 0 : -1;
+        if (holder != NULL) {
+            hr_function_set_code(holder, moved);
+            hr_function_share_dict(holder, (PyObject *)f);
+            status = hr_plan_function(w->u->plan, w->j, o, holder);
         }
+        Py_XDECREF(moved);
+        Py_XDECREF(holder);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    /* Lambdas among the defaults. */
+    if ((f->func_defaults != NULL &&
+         visit(w, f->func_defaults, depth - 1) < 0) ||
+        (f->func_kwdefaults != NULL &&
+         visit(w, f->func_kwdefaults, depth - 1) < 0)) {
+        return -1;
     }
     /* A decorated function is behind its wrapper. */
     PyObject *closure = f->func_closure;
@@ -215,12 +150,29 @@ visit_function(struct walk *w, PyObject *o, int depth)
     return 0;
 }
 
+/* Is it a class of this module?  A package may have set another __module__. */
+static int
+is_own_class(struct walk *w, PyObject *dict)
+{
+    PyObject *home = PyDict_GetItemString(dict, "__module__"), *name, *o;
+    Py_ssize_t pos = 0;
+    if (home != NULL && PyUnicode_Check(home) &&
+        PyUnicode_Compare(home, w->u->name) == 0) {
+        return 1;
+    }
+    while (PyDict_Next(dict, &pos, &name, &o)) {
+        if (PyFunction_Check(o) &&
+            HR_AS_FUNCTION(o)->func_globals == w->u->dict) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int
 visit_members(struct walk *w, PyObject *type, PyObject *dict, int depth)
 {
-    PyObject *home = PyDict_GetItemString(dict, "__module__");
-    if (home == NULL || !PyUnicode_Check(home) ||
-        PyUnicode_Compare(home, w->u->name) != 0) {
+    if (!is_own_class(w, dict)) {
         return 0;
     }
     PyObject *line = PyDict_GetItemString(dict, "__firstlineno__");
@@ -434,6 +386,7 @@ hr_line_next(struct hr_lines *lines, struct hr_journal *j)
         }
     }
     struct walk w = {.u = u,
+                     .pairs = lines->pairs,
                      .moves = lines->moves,
                      .count = lines->count,
                      .j = j,
@@ -470,6 +423,7 @@ hr_line_end(struct hr_lines *lines)
 {
     Py_CLEAR(lines->items);
     Py_CLEAR(lines->seen);
+    Py_CLEAR(lines->pairs);
     PyMem_Free(lines->moves);
     lines->moves = NULL;
 }

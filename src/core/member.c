@@ -103,7 +103,7 @@ follow_member(struct hr_derive *w, struct hr_scope *s, const char *text,
     }
     return b->kind == HR_BLOCK_ASSIGN &&
                    !PySequence_Contains(w->p->classes, s->type)
-               ? hr_derive_hint(w, s, text, b)
+               ? hr_hint_reads(w, s, text, b)
                : 0;
 }
 

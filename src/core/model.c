@@ -1,9 +1,11 @@
-/* Models of pydantic that have a field of a class that changed.
+/* Models of pydantic that have a field of a class that changed, and adapters
+ * of such types, as those that FastAPI makes for each parameter.
  *
  * What validates a model is compiled from its fields and those of the models
  * in it, and knows the class by itself.  So it is compiled anew after the
  * commit, when the classes are as they will be, with pydantic's own
- * model_rebuild(); what that changes is added to the journal, for undo().
+ * model_rebuild() or rebuild(); what that changes is added to the journal, for
+ * undo().
  *
  * For finish.c.
  */
@@ -128,6 +130,80 @@ rebuild(struct hr_plan *p, PyObject *model)
     return status;
 }
 
+static int
+is_of_type(PyObject *o, void *type)
+{
+    return Py_TYPE(o) == (PyTypeObject *)type;
+}
+
+/* rebuild() looks at the frame that called it. */
+static PyObject *
+call_rebuild(PyObject *adapter)
+{
+    PyObject *ns = PyDict_New(), *done = NULL;
+    if (ns != NULL &&
+        PyDict_SetItemString(ns, "__builtins__", PyEval_GetBuiltins()) == 0 &&
+        PyDict_SetItemString(ns, "adapter", adapter) == 0) {
+        done = PyRun_String("adapter.rebuild(force=True, _types_namespace={})",
+                            Py_eval_input, ns, ns);
+    }
+    Py_XDECREF(ns);
+    return done;
+}
+
+static int
+rebuild_adapter(struct hr_plan *p, PyObject *adapter)
+{
+    PyObject *dict = PyObject_GenericGetDict(adapter, NULL);
+    PyObject *was = dict ? PyDict_Copy(dict) : NULL, *name, *value;
+    PyObject *done = was ? call_rebuild(adapter) : NULL;
+    Py_ssize_t pos = 0;
+    int status = 0;
+    if (done == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear(); /* another version of pydantic */
+    }
+    else if (done == NULL) {
+        hr_log_exception(p->st, "%R could not be rebuilt", adapter);
+    }
+    while (status == 0 && was != NULL &&
+           PyDict_Next(was, &pos, &name, &value)) {
+        if (PyDict_GetItemWithError(dict, name) != value) {
+            status = hr_journal_add(p->j, HR_PLACE_DICT, dict, name, value);
+        }
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(was);
+    Py_XDECREF(dict);
+    return status;
+}
+
+/* Adapters know the types that they are for, and nobody knows them. */
+static int
+rebuild_adapters(struct hr_plan *p, PyObject *changed)
+{
+    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(),
+                                            "pydantic.type_adapter");
+    PyObject *type =
+        module ? PyObject_GetAttrString(module, "TypeAdapter") : NULL;
+    PyObject *list = type && PyType_Check(type)
+                         ? hr_heap_find(p->st, is_of_type, type, 0)
+                         : NULL;
+    int status = 0;
+    for (Py_ssize_t i = 0;
+         status == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *adapter = PyList_GET_ITEM(list, i);
+        PyObject *of = PyObject_GetAttrString(adapter, "_type");
+        PyErr_Clear();
+        status = of != NULL && mentions(of, changed, 20)
+                     ? rebuild_adapter(p, adapter)
+                     : 0;
+        Py_XDECREF(of);
+    }
+    Py_XDECREF(list);
+    Py_XDECREF(type);
+    return status < 0 || PyErr_Occurred() ? -1 : 0;
+}
+
 int
 hr_model_rebuild(struct hr_plan *p)
 {
@@ -172,6 +248,9 @@ hr_model_rebuild(struct hr_plan *p)
         if (PySequence_Contains(models, model) == 1) {
             status = rebuild(p, model);
         }
+    }
+    if (status == 0) {
+        status = rebuild_adapters(p, changed);
     }
 done:
     Py_XDECREF(base);

@@ -157,6 +157,7 @@ hr_remove_blocks(struct hr_scope *s)
             return -1;
         }
         if ((b->kind == HR_BLOCK_DEF && hr_dispatch_drop(s, b) < 0) ||
+            hr_hint_registered(s, s->old_text, b, b->line, "is gone") < 0 ||
             remove_names(s, b) < 0 ||
             hr_plan_add_edit(s->u, "removed", s->prefix, s->old_text, b) < 0) {
             return -1;

@@ -371,6 +371,22 @@ follows_compound(struct hr_scope *s, size_t i, PyObject *name,
                : status;
 }
 
+int
+hr_rerun_registers(struct hr_scope *s, size_t i)
+{
+    PyObject *name, *none;
+    Py_ssize_t pos = 0;
+    while (s->bound != NULL && s->new->items[i].decorated &&PyDict_Next(
+                                   s->bound, &pos, &name, &none)) {
+        if (is_touched(s, name) &&
+            !hr_scope_is_named(s, s->u->text, &s->new->items[i], name) &&
+            hr_hint_is_registered_on(s, &s->new->items[i], name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* 1 when the i-th block has to run, as `name` holds something new. */
 static int
 follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
@@ -382,6 +398,9 @@ follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
                  PyDict_GetItemWithError(s->before, name) == NULL;
     if (named < 0) {
         return -1;
+    }
+    if (!named && hr_hint_is_registered_on(s, b, name)) {
+        return 1;
     }
     if (!named &&
         ((b->name_len > 0 && !helper) ||

@@ -366,7 +366,8 @@ hr_scope_run_text(struct hr_scope *s, uint32_t start, uint32_t end,
 int
 hr_scope_run(struct hr_scope *s, const struct hr_block *b)
 {
-    return hr_scope_run_text(s, b->start, b->end, b->line);
+    int status = hr_scope_run_text(s, b->start, b->end, b->line);
+    return status < 0 ? -1 : hr_hint_note_run(s->u, b);
 }
 
 /* -- The scope ------------------------------------------------------------ */
@@ -398,7 +399,10 @@ plan_block(struct hr_scope *s, size_t i)
     if (meaning != HR_MEANS_OTHER) {
         int again = hr_rerun_block(s, i);
         if (again != 0) {
-            return again < 0 ? -1 : hr_statement_plan(s, NULL, new);
+            return again < 0 ? -1
+                   : new->kind == HR_BLOCK_DEF &&hr_rerun_registers(s, i)
+                       ? hr_define_plan(s, i, old, new)
+                       : hr_statement_plan(s, NULL, new);
         }
         if (old != NULL && old->hash != new->hash) {
             return hr_statement_plan_same(s, old, new, meaning);

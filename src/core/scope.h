@@ -284,6 +284,9 @@ int hr_rerun_begin(struct hr_scope *s);
 /* 1 when the unchanged i-th block has to run again; it may also get back what
  * its name holds. */
 int hr_rerun_block(struct hr_scope *s, size_t i);
+/* Has a decorator of the i-th block to run again, as it belongs to an object
+ * that has been made anew: `@app.get("/")`? */
+int hr_rerun_registers(struct hr_scope *s, size_t i);
 /* The changed i-th block does not run: when it binds the name without reading
  * it, the name holds what it held, if it was this block that bound it. */
 int hr_rerun_give_back(struct hr_scope *s, size_t i, PyObject *name);
@@ -310,6 +313,27 @@ int hr_worlds_statements(struct hr_scope *s, struct hr_worlds *w,
 /* The index in the plan's journal of a name of a dict or class, or -1. */
 long hr_worlds_find(struct hr_plan *p, PyObject *owner, PyObject *name);
 
+/* -- hint.c: what stays as it was, and the user is told of -------------------
+ */
+
+struct hr_derive;
+/* The block has run in this batch. */
+int hr_hint_note_run(struct hr_unit *u, const struct hr_block *b);
+/* A block that reads the changed name is not run again. */
+int hr_hint_reads(struct hr_derive *w, struct hr_scope *s, const char *text,
+                  const struct hr_block *b);
+/* The same for a block that did not follow, if it reads the name. */
+int hr_hint_block(struct hr_derive *w, struct hr_scope *s, const char *text,
+                  const struct hr_block *b);
+/* Is a decorator of the block a method of what that name holds? */
+int hr_hint_is_registered_on(struct hr_scope *s, const struct hr_block *b,
+                             PyObject *name);
+/* The decorators of a block may have registered it in an object; `why`: what
+ * happened to it. */
+int hr_hint_registered(struct hr_scope *s, const char *text,
+                       const struct hr_block *b, uint32_t line,
+                       const char *why);
+
 /* -- derive.c, copy.c, default.c, member.c: what follows a changed name ------
  */
 
@@ -325,17 +349,18 @@ struct hr_derive {
     uint64_t hash, home;    /* of the name, and of the last part of the
                                owner's: words that other texts have */
     int is_package;         /* it is one */
+    PyObject *readers;      /* owned: functions that read it, or NULL */
 };
 /* One block of a module or class, which did not change or is planned. */
 int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
                     const struct hr_block *b);
+/* Is the name read here: in its own scope, or as an attribute? */
+int hr_derive_is_read(struct hr_derive *w, struct hr_scope *s,
+                      const char *text, const struct hr_block *b);
 /* A name of the scope that holds `old`, as it is or as its own statement has
  * just planned it, is to hold `new` (NULL: it goes). */
 int hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
                   PyObject *old, PyObject *new);
-/* When a block reads the name: tell the user that it is not run again. */
-int hr_derive_hint(struct hr_derive *w, struct hr_scope *s, const char *text,
-                   const struct hr_block *b);
 /* Imports of a block: what they copy of the name. */
 int hr_copy_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
                    const struct hr_block *b);

@@ -62,6 +62,7 @@ hr_unit_clear(struct hr_unit *u)
     Py_XDECREF(u->shadow);
     Py_XDECREF(u->before);
     Py_XDECREF(u->compiler);
+    Py_XDECREF(u->ran);
     Py_XDECREF(u->changed);
     Py_XDECREF(u->removed);
     Py_XDECREF(u->moved);

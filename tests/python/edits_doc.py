@@ -74,6 +74,7 @@ as written
 the parameters come with the function or class
 assigned anew; copies in other modules and what is computed from them follow
 what the program has rebound stays, unless its own statement changed
+run again, for the new object; functions and classes stay the same objects
 only what changed runs
 never runs
 each definition is exchanged, the statement around it is not run for that

@@ -109,6 +109,7 @@ CLASSES = [
     ("type parameters", 12, ["type_parameter_*", "type_statement_*"]),
     ("constants, copies and what is derived from them", 14, ["constant_*"]),
     ("state of the program is kept", 10, ["state_*", "global_counter_kept"]),
+    ("decorators of an object that is made anew", 5, ["registered_*"]),
     ("side effects are not repeated", 5, ["side_effect_*"]),
     ("if __name__ == '__main__'", 3, ["main_guard_*"]),
     (
