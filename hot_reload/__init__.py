@@ -114,6 +114,8 @@ def start(*roots, live=None, skip=(), watch=True):
         _core.set("time_limit", int(limit))
     if roots:
         _core.set("manual", not watch)
+    if live:
+        _core.set("manual_live", not watch)
     _core.start(roots, live, ("__init__.py", *skip))
     SourceFileLoader.get_code = _get_code
 

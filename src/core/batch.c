@@ -338,7 +338,7 @@ hr_batch_handle(struct hr_engine *e, struct hr_change *changes, size_t count,
     }
     int saved = mode == HR_MODE_SAVED || mode == HR_MODE_FINAL;
     for (size_t i = 0; i < count; i++) {
-        if (!changes[i].live || (saved && hr_setting(e->st, "manual"))) {
+        if (!changes[i].live || (saved && hr_setting(e->st, "manual_live"))) {
             continue;
         }
         PyObject *revision = handle_live(e, &changes[i], moment, mode);

@@ -76,6 +76,20 @@ hr_hint_reads(struct hr_derive *w, struct hr_scope *s, const char *text,
                : say_reads(w, s, text, b, NULL);
 }
 
+int
+hr_hint_builder(struct hr_scope *s, const struct hr_block *b, PyObject *name)
+{
+    PyObject *sentence = PyUnicode_FromFormat(
+        "%U, line %u builds upon %U, which has changed; it is not run again, "
+        "as that may have effects: change it, too, or restart, where it "
+        "matters",
+        s->u->filename, (unsigned)b->line, name);
+    int status = sentence ? hr_refuse_hint(s->u->plan, sentence) : -1;
+    Py_XDECREF(sentence);
+    /* That says it. */
+    return status < 0 ? -1 : hr_hint_note_run(s->u, b);
+}
+
 /* Does the code, or what is nested in it, read the name? */
 static int
 may_read(PyObject *code, PyObject *name)

@@ -331,20 +331,6 @@ give_back_if_bound(struct hr_scope *s, size_t i, PyObject *name)
     return bound ? give_back(s, i, name) : 0;
 }
 
-/* It builds upon what the name holds, and may have effects besides. */
-static int
-hint_at_builder(struct hr_scope *s, const struct hr_block *b, PyObject *name)
-{
-    PyObject *sentence = PyUnicode_FromFormat(
-        "%U, line %u builds upon %U, which has changed; it is not run again, "
-        "as that may have effects: change it, too, or restart, where it "
-        "matters",
-        s->u->filename, (unsigned)b->line, name);
-    int status = sentence ? hr_refuse_hint(s->u->plan, sentence) : -1;
-    Py_XDECREF(sentence);
-    return status;
-}
-
 static int
 follows_compound(struct hr_scope *s, size_t i, PyObject *name,
                  PyObject *written, int uses)
@@ -363,7 +349,7 @@ follows_compound(struct hr_scope *s, size_t i, PyObject *name,
         status = tree == NULL ? -1
                  : hr_build_is_all(tree, written)
                      ? 1
-                     : hint_at_builder(s, b, name);
+                     : hr_hint_builder(s, b, name);
         Py_XDECREF(tree);
     }
     return status == 0 && uses == HR_USES_BINDS

@@ -325,6 +325,9 @@ int hr_hint_reads(struct hr_derive *w, struct hr_scope *s, const char *text,
 /* The same for a block that did not follow, if it reads the name. */
 int hr_hint_block(struct hr_derive *w, struct hr_scope *s, const char *text,
                   const struct hr_block *b);
+/* A statement that builds upon what the name holds is not run again. */
+int hr_hint_builder(struct hr_scope *s, const struct hr_block *b,
+                    PyObject *name);
 /* Is a decorator of the block a method of what that name holds? */
 int hr_hint_is_registered_on(struct hr_scope *s, const struct hr_block *b,
                              PyObject *name);
