@@ -460,10 +460,10 @@ int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
 
 /* -- renew.c: what is in force of a replacement follows the sources ------- */
 
-/* What the copies of the replacement need, to follow the sources' journal j:
- * bodies, to be exchanged while `p` is taken back. */
-int hr_renew_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
-                  struct hr_journal *mirror);
+/* What the copies of the replacement need, to follow the first swaps of a
+ * journal: bodies, to be exchanged while `p` is taken back. */
+int hr_renew_plan(struct hr_state *st, struct hr_journal *j, size_t count,
+                  hr_patch *p, struct hr_journal *mirror);
 
 /* -- circle.c: a replacement that reaches itself -------------------------- */
 
@@ -507,6 +507,9 @@ int hr_owner_find_in_dict(struct hr_request *r, PyObject *dict,
                           PyObject *wanted);
 int hr_owner_find_in_class(struct hr_request *r, PyTypeObject *type,
                            PyObject *wanted);
+/* Has the owner, a class, what the patch replaces from a base only?  Then it
+ * is replaced for this class. */
+int hr_owner_inherits(struct hr_request *r, PyObject *owner, hr_patch *p);
 /* Raise that the owner does not hold r->before; returns -1. */
 int hr_owner_fail(struct hr_request *r);
 /* `before` is what replaced something else, and the owner's own attribute

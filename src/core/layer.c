@@ -192,10 +192,18 @@ hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j)
         covers[i] = hr_journal_new();
         status =
             covers[i] == NULL || hr_mirror_plan(st, j, p, steps[1]) < 0 ||
-                    hr_renew_plan(st, j, p, steps[1]) < 0 ||
                     hr_mirror_plan_cover(st, j, p, covers[i]) < 0
                 ? -1
                 : hr_journal_reserve(p->journal, hr_journal_count(covers[i]));
+    }
+    for (size_t i = 0, own = status == 0 ? hr_journal_count(steps[1]) : 0;
+         status == 0 && i < n; i++) {
+        hr_patch *p = get_patch(st, (Py_ssize_t)i);
+        /* The original of one may be the replacement of another. */
+        status = hr_renew_plan(st, j, hr_journal_count(j), p, steps[1]) < 0 ||
+                         hr_renew_plan(st, steps[1], own, p, steps[1]) < 0
+                     ? -1
+                     : 0;
     }
     if (status == 0) {
         status = swap_beneath(st, HR_LAYER_SOURCES, steps, 2, covers);

@@ -103,6 +103,25 @@ hr_owner_holds_itself(struct hr_request *r, PyObject *before)
 }
 
 int
+hr_owner_inherits(struct hr_request *r, PyObject *owner, hr_patch *p)
+{
+    if (p->by_owner || owner == p->owner || !PyType_Check(owner)) {
+        return 0;
+    }
+    r->before = Py_NewRef(p->before);
+    PyObject *inner = hr_owner_get_inner(p->before);
+    int found = inner == NULL
+                    ? -1
+                    : hr_owner_find_in_class(r, (PyTypeObject *)owner, inner);
+    Py_XDECREF(inner);
+    Py_CLEAR(r->before);
+    Py_CLEAR(r->name);
+    Py_CLEAR(r->raw);
+    PyErr_Clear();
+    return found == 2;
+}
+
+int
 hr_owner_fail(struct hr_request *r)
 {
     PyObject *module = PyObject_GetAttrString(r->before, "__module__");

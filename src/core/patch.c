@@ -63,6 +63,14 @@ hr_patch_has_put(hr_patch *p, PyObject *o)
     return 0;
 }
 
+/* What is replaced everywhere is not replaced for an object alone. */
+static int
+is_for_others(hr_patch *p, PyObject *owner)
+{
+    return owner != NULL && owner != p->owner && !PyModule_Check(owner) &&
+           !PyType_Check(owner);
+}
+
 /* Is it the patch of this owner's attribute? */
 static int
 is_owner(hr_patch *p, PyObject *owner)
@@ -86,7 +94,8 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
                      hr_patch_is_same(p->original, func) ||
                      (PyFunction_Check(p->before) &&
                       is_bound(func, p->before))) &&
-                    (p->by_owner == 0 || owner == NULL || owner == p->owner)) {
+                    (p->by_owner ? owner == NULL || owner == p->owner
+                                 : !is_for_others(p, owner))) {
                     return p;
                 }
             }

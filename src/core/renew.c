@@ -155,14 +155,14 @@ renew_member(struct hr_state *st, hr_patch *p, PyObject *f, PyObject *value,
 }
 
 int
-hr_renew_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
-              struct hr_journal *mirror)
+hr_renew_plan(struct hr_state *st, struct hr_journal *j, size_t count,
+              hr_patch *p, struct hr_journal *mirror)
 {
     int status = 0, is_class = hr_mirror_is_class(p);
     if (p->journal == NULL) {
         return 0;
     }
-    for (size_t i = 0; status == 0 && i < hr_journal_count(j); i++) {
+    for (size_t i = 0; status == 0 && i < count; i++) {
         PyObject *f, *value;
         if (!hr_journal_get(j, i, HR_PLACE_FUNCTION, &f, &value)) {
             continue;

@@ -67,6 +67,16 @@ begin(struct hr_request *r)
 {
     PyObject *owner = r->owner, *before = r->asked;
     hr_patch *p = hr_patch_find(r->st, owner, before);
+    if (p != NULL && hr_owner_inherits(r, owner, p)) {
+        p = NULL;
+    }
+    if (p == NULL) {
+        /* Its name may mean the original of what another owner has. */
+        hr_patch *other = hr_patch_find(r->st, NULL, before);
+        before = other != NULL && hr_patch_is_same(other->original, before)
+                     ? other->before
+                     : before;
+    }
     r->live = hr_patch_run(r->st) != NULL;
     r->layer = HR_LAYER_TOP;
     r->patch = p = (hr_patch *)Py_XNewRef(p);

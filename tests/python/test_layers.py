@@ -5,6 +5,7 @@ the order in which they were made. Any of them may be restored at any time.
 """
 
 import random
+import types
 
 import pytest
 
@@ -175,3 +176,80 @@ def test_random_sequences(project, tmp_path, seed):
     player.engine.restore_all()
     player.model.layers = []
     player.check()
+
+
+# -- What is replaced everywhere, and for one owner besides ------------------------
+
+
+@pytest.fixture
+def m(module):
+    return module("m", "class K:\n    def f(self): return 1\n")
+
+
+def test_an_object_of_a_class_whose_method_is_replaced(clean, m):
+    o, other = m.K(), m.K()
+    held = o.f
+    clean.replace(m.K, m.K.f, lambda self: ("class", clean.original(m.K.f)(self)))
+    clean.replace(o, o.f, lambda self: ("object", clean.original(o.f)()))
+    assert o.f() == held() == ("object", ("class", 1)), "its own, on the class's"
+    assert other.f() == ("class", 1)
+    assert len(clean.patches()) == 2
+    clean.restore(o, o.f)
+    assert o.f() == held() == ("class", 1)
+    clean.replace(o, o.f, lambda: "object")
+    clean.restore(m.K, m.K.f)
+    assert (o.f(), other.f()) == ("object", 1)
+    clean.restore_all()
+    assert (o.f(), held(), other.f()) == (1, 1, 1)
+
+
+def test_a_class_of_which_an_object_has_its_own(clean, m):
+    o, other = m.K(), m.K()
+    clean.replace(o, o.f, lambda: "object")
+    clean.replace(m.K, m.K.f, lambda self: "class")
+    assert (o.f(), other.f()) == ("object", "class")
+    assert clean.restore(other, other.f) is False, "nothing is replaced for it alone"
+    clean.restore(o, o.f)
+    assert (o.f(), other.f()) == ("class", "class")
+    clean.restore_all()
+    assert (o.f(), other.f()) == (1, 1)
+
+
+def test_a_subclass_that_inherits_what_is_replaced(clean, m):
+    class S(m.K):
+        pass
+
+    clean.replace(m.K, m.K.f, lambda self: "base")
+    clean.replace(S, S.f, lambda self: "sub")
+    assert (m.K().f(), S().f()) == ("base", "sub")
+    clean.restore(m.K, m.K.f)
+    assert (m.K().f(), S().f()) == (1, "sub")
+    clean.restore_all()
+    assert (m.K().f(), S().f()) == (1, 1)
+
+
+def test_an_object_that_holds_what_a_module_has_replaced(clean, m):
+    ns = types.SimpleNamespace()
+    m.g = lambda: "g"
+    ns.g = m.g
+    clean.replace(m, m.g, lambda: "module")
+    before = clean.original(m.g)
+    clean.replace(ns, before, lambda: "object")
+    assert (m.g(), ns.g()) == ("module", "object")
+    clean.restore_all()
+    assert m.g() == ns.g() == "g"
+
+
+def test_the_original_of_one_replaces_another(project):
+    text = "def f(): return 'f'\ndef g(): return 'g'\n"
+    m = project.load(m=text)
+    engine = project.engine
+    engine.replace(m, m.f, m.g)
+    engine.replace(m, m.g, engine.original(m.f))
+    assert (m.f(), m.g()) == ("g", "f")
+    project.save(m=text.replace("'f'", "'F'"))
+    assert (m.f(), m.g()) == ("g", "F")
+    project.save(m=text.replace("'f'", "'F'").replace("'g'", "'G'"))
+    assert (m.f(), m.g()) == ("G", "F")
+    engine.restore_all()
+    assert (m.f(), m.g()) == ("F", "G")
