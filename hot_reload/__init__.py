@@ -187,6 +187,17 @@ def _attached(roots, acknowledgement=None, added_path=None):
     attached(roots, added_path)
 
 
+def _name(owner):
+    # An object may answer to any name, and fill pages with its repr().
+    if isinstance(owner, (type, type(_sys))):
+        return str(getattr(owner, "__name__", owner))
+    try:
+        text = repr(owner)
+    except Exception:
+        text = ""
+    return text if 0 < len(text) < 200 else object.__repr__(owner)
+
+
 def status():
     """What the engine does now, as a dict of plain data that json can write.
 
@@ -197,7 +208,7 @@ def status():
     result = {"version": __version__, "pid": _os.getpid(), **_core.engine_status()}
     result["patches"] = [
         {
-            "owner": getattr(p.owner, "__name__", repr(p.owner)),
+            "owner": _name(p.owner),
             "name": p.name,
             "file": p.file,
             "line": p.line,

@@ -148,7 +148,7 @@ def restore(name: str = None):
     if name is None:
         hot_reload.restore_all()
     for _, patch in found if name is not None else ():
-        hot_reload.restore(patch.owner, patch.original)
+        patch.restore()
     return {"restored": names}
 
 
@@ -225,11 +225,11 @@ def describe(revision):
 
 def full_name(patch):
     owner = patch.owner
-    parts = [getattr(owner, "__qualname__", None) and owner.__module__]
-    parts += [getattr(owner, "__qualname__", getattr(owner, "__name__", None))]
-    if parts[1] is None:  # an instance
-        parts = [type(owner).__module__, type(owner).__qualname__]
-    return ".".join([*filter(None, parts), patch.name])
+    if isinstance(owner, type(sys)):
+        return f"{owner.__name__}.{patch.name}"
+    # Not asked of an instance, which may answer to any name.
+    owner = owner if isinstance(owner, type) else type(owner)
+    return f"{owner.__module__}.{owner.__qualname__}.{patch.name}"
 
 
 def read(path):

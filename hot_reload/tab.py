@@ -139,7 +139,7 @@ def find_revision(number):
 def restore(key):
     for p in hot_reload.patches():
         if tab_lists.patch_key(p) == key:
-            hot_reload.restore(p.owner, p.original)
+            p.restore()
             return f"{_control.full_name(p)} is the original again."
     raise LookupError("That replacement is gone already.")
 

@@ -140,8 +140,11 @@ check_dropped(struct hr_state *st, PyObject *file_name, struct hr_run *run)
 static PyObject *
 owner_name(hr_patch *p)
 {
-    PyObject *name = PyObject_GetAttrString(p->owner, "__name__");
-    if (name == NULL) {
+    /* An object may answer to any name. */
+    int has = PyModule_Check(p->owner) || PyType_Check(p->owner);
+    PyObject *name = has ? PyObject_GetAttrString(p->owner, "__name__") : NULL;
+    if (name == NULL || !PyUnicode_Check(name)) {
+        Py_CLEAR(name);
         PyErr_Clear();
         name = PyUnicode_FromString(Py_TYPE(p->owner)->tp_name);
     }
