@@ -201,6 +201,8 @@ struct hr_plan {
     PyObject *dispatches;       /* owned: list, see dispatch.c; or NULL */
     struct hr_preview *preview; /* owned, or NULL: see preview.c */
     PyObject *donors;    /* owned, or NULL: list of (class, donor, dict) */
+    PyObject *enums;     /* owned, or NULL: list of (enumeration, donor),
+                            while derive.c works */
     PyObject *caches;    /* owned: list, see hr_revision_clear() */
     PyObject *made_ids;  /* owned, or NULL: likewise */
     PyObject *moved;     /* owned: ids of the functions among the next */
@@ -496,6 +498,11 @@ int hr_value_is(PyObject *o);
 int hr_value_still_is(PyObject *current, PyObject *old);
 /* A class whose attributes are looked up as usual. */
 int hr_value_is_class(PyObject *o);
+/* An enumeration, of the library's metaclass. */
+int hr_value_is_enumeration(PyObject *o);
+/* What a member of one has under `name` or `value`, or what an enumeration has
+ * under the name of a member.  Borrowed or NULL. */
+PyObject *hr_value_of_member(PyObject *o, PyObject *attribute);
 /* A function or class that may be called with values. */
 int hr_value_is_function(PyObject *o);
 /* A method without effect: of what surely is a value, or of what would else

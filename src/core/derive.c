@@ -135,7 +135,9 @@ hr_derive_is_read(struct hr_derive *w, struct hr_scope *s, const char *text,
                   const struct hr_block *b)
 {
     const char *at = text + b->start, *end = text + b->end, *found;
-    if (w->owner == s->u->dict || w->owner == s->type) {
+    /* What is another one inside is so for all who hold it. */
+    if (w->owner == s->u->dict || w->owner == s->type ||
+        (w->new != NULL && w->old == w->new)) {
         return hr_word_may_be_in(at, b->end - b->start, w->name);
     }
     Py_ssize_t n;
@@ -391,6 +393,17 @@ follow_index(struct hr_derive *w, size_t index)
     return status;
 }
 
+int
+hr_derive_name(struct hr_derive *w, PyObject *dict, PyObject *module,
+               PyObject *name, PyObject *value)
+{
+    w->owner = dict;
+    w->module = module;
+    w->name = name;
+    w->old = w->new = value;
+    return find_words(w) < 0 ? -1 : follow_item(w);
+}
+
 /* Another __all__: every name that stars give, now or then. */
 static int
 follow_all(struct hr_derive *w, struct hr_unit *u)
@@ -408,13 +421,39 @@ follow_all(struct hr_derive *w, struct hr_unit *u)
                 hr_copy_public(w, u->dict, name, 1)) {
             continue;
         }
-        w->owner = u->dict;
-        w->module = u->name;
-        w->name = name;
-        w->old = w->new = PyDict_GetItemWithError(u->live, name);
-        status = find_words(w) < 0 ? -1 : follow_item(w);
+        status = hr_derive_name(w, u->dict, u->name, name,
+                                PyDict_GetItemWithError(u->live, name));
     }
     Py_XDECREF(names);
+    return status;
+}
+
+static int
+follow_everything(struct hr_derive *w)
+{
+    struct hr_plan *p = w->p;
+    int status = hr_donor_begin(p);
+    for (size_t i = 0; status == 0 && i < w->first; i++) {
+        if (begin_item(w, i)) {
+            status = push(w, i);
+        }
+    }
+    if (status == 0 && (w->count > 0 || p->enums != NULL)) {
+        w->kept = PyDict_New();
+        status = w->kept == NULL ? -1 : hr_source_look(p->st);
+    }
+    for (size_t i = 0; status == 0 && w->count > 0 && i < p->unit_count; i++) {
+        status = follow_all(w, &p->units[i]);
+    }
+    if (status == 0) {
+        status = hr_donor_follow(w);
+    }
+    /* What would compute in a circle ends, too. */
+    for (size_t i = 0;
+         status == 0 && i < w->count && i < 1000 + 8 * hr_journal_count(p->j);
+         i++) {
+        status = follow_index(w, w->queue[i]);
+    }
     return status;
 }
 
@@ -422,24 +461,9 @@ int
 hr_derive(struct hr_plan *p)
 {
     struct hr_derive w = {.p = p, .first = hr_journal_count(p->j)};
-    int status = 0;
-    for (size_t i = 0; status == 0 && i < w.first; i++) {
-        if (begin_item(&w, i)) {
-            status = push(&w, i);
-        }
-    }
-    if (status == 0 && w.count > 0) {
-        w.kept = PyDict_New();
-        status = w.kept == NULL ? -1 : hr_source_look(p->st);
-    }
-    for (size_t i = 0; status == 0 && w.count > 0 && i < p->unit_count; i++) {
-        status = follow_all(&w, &p->units[i]);
-    }
-    /* What would compute in a circle ends, too. */
-    for (size_t i = 0;
-         status == 0 && i < w.count && i < 1000 + 8 * hr_journal_count(p->j);
-         i++) {
-        status = follow_index(&w, w.queue[i]);
+    int status = follow_everything(&w);
+    if (hr_donor_end(p) < 0) {
+        status = -1;
     }
     Py_XDECREF(w.kept);
     PyMem_Free(w.queue);

@@ -28,7 +28,9 @@ hr_expression_look_at_list(struct hr_look *w, PyObject *list, int operands)
             continue; /* {**d} has no key */
         }
         enum hr_kind k = hr_expression_look(w, node, &object);
-        if (k == HR_KIND_IMPURE || (operands && k == HR_KIND_OBJECT)) {
+        if (k == HR_KIND_IMPURE ||
+            (operands && k == HR_KIND_OBJECT &&
+             (object == NULL || !hr_value_is_enumeration(object)))) {
             return HR_KIND_IMPURE;
         }
         weakest = k < weakest ? k : weakest;
@@ -80,7 +82,13 @@ hr_expression_look_at_name(struct hr_look *w, PyObject *node,
         PyObject *builtins = PyEval_GetBuiltins();
         value = builtins ? PyDict_GetItemWithError(builtins, id) : NULL;
     }
+    if (bound && w->loops != NULL) {
+        *object = PyDict_GetItemWithError(w->loops, id);
+    }
     Py_DECREF(id);
+    if (bound && *object != NULL) {
+        return HR_KIND_OBJECT;
+    }
     *object = value;
     return bound           ? HR_KIND_ITEM
            : value == NULL ? HR_KIND_IMPURE
@@ -116,6 +124,9 @@ look_at_attribute(struct hr_look *w, PyObject *node, PyObject **object)
             !PyType_Check(value)) {
             value = NULL;
         }
+    }
+    if (value == NULL && k == HR_KIND_OBJECT && base != NULL) {
+        value = hr_value_of_member(base, attr);
     }
     *object = value;
     return value == NULL ? HR_KIND_IMPURE : get_kind(value);
@@ -191,6 +202,25 @@ hr_expression_bind_targets(struct hr_look *w, PyObject *target,
     return ok;
 }
 
+/* `for c in Color`: what is known of one member holds for all. */
+static int
+note_loop(struct hr_look *w, PyObject *loop, PyObject *object)
+{
+    PyObject *target = hr_syntax_get(loop, "target"), *key, *member;
+    Py_ssize_t pos = 0;
+    if (object == NULL || !hr_value_is_enumeration(object) ||
+        !hr_syntax_is(target, "Name")) {
+        return 0;
+    }
+    PyObject *map = PyDict_GetItemString(
+        hr_compat_type_dict((PyTypeObject *)object), "_member_map_");
+    if (!PyDict_Check(map) || !PyDict_Next(map, &pos, &key, &member) ||
+        (w->loops == NULL && (w->loops = PyDict_New()) == NULL)) {
+        return 0;
+    }
+    return PyDict_SetItem(w->loops, hr_syntax_get(target, "id"), member) == 0;
+}
+
 static enum hr_kind
 look_at_comprehension(struct hr_look *w, PyObject *node)
 {
@@ -200,8 +230,9 @@ look_at_comprehension(struct hr_look *w, PyObject *node)
     for (Py_ssize_t i = 0; k != HR_KIND_IMPURE && i < PyList_GET_SIZE(loops);
          i++) {
         PyObject *loop = PyList_GET_ITEM(loops, i);
-        k = hr_expression_look_at_field(w, loop, "iter");
-        if (k == HR_KIND_OBJECT ||
+        PyObject *object = NULL;
+        k = hr_expression_look(w, hr_syntax_get(loop, "iter"), &object);
+        if ((k == HR_KIND_OBJECT && !note_loop(w, loop, object)) ||
             !hr_expression_bind_targets(w, hr_syntax_get(loop, "target"),
                                         w->bound) ||
             hr_expression_look_at_list(w, hr_syntax_get(loop, "ifs"), 1) ==
@@ -213,6 +244,13 @@ look_at_comprehension(struct hr_look *w, PyObject *node)
     for (int i = 0; k != HR_KIND_IMPURE && i < 3; i++) {
         if (hr_syntax_get(node, parts[i]) != Py_None) {
             k = hr_expression_look_at_field(w, node, parts[i]);
+        }
+    }
+    for (Py_ssize_t i = before;
+         w->loops != NULL && i < PyList_GET_SIZE(w->bound); i++) {
+        PyObject *name = PyList_GET_ITEM(w->bound, i);
+        if (PyDict_GetItemWithError(w->loops, name) != NULL) {
+            (void)PyDict_DelItem(w->loops, name);
         }
     }
     (void)PyList_SetSlice(w->bound, before, PY_SSIZE_T_MAX, NULL);

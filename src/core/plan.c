@@ -287,6 +287,7 @@ clear_plan(struct hr_plan *p)
         hr_substitute_abandon(p); /* not committed */
     }
     Py_XDECREF(p->donors);
+    Py_XDECREF(p->enums);
     hr_substitute_clear(p);
     PyMem_Free(p->units);
     PyMem_Free(p->files);

@@ -15,6 +15,7 @@ hr_pure_is_expression(const struct hr_world *world, PyObject *node)
     int pure = w.bound != NULL &&
                hr_expression_look(&w, node, &object) != HR_KIND_IMPURE;
     Py_XDECREF(w.bound);
+    Py_XDECREF(w.loops);
     PyErr_Clear();
     return pure;
 }
@@ -167,6 +168,7 @@ hr_pure_are_statements(const struct hr_world *world, PyObject *list, int flags,
         pure = 0;
     }
     Py_XDECREF(w.bound);
+    Py_XDECREF(w.loops);
     PyErr_Clear();
     return pure;
 }

@@ -12,6 +12,8 @@ enum hr_kind { HR_KIND_IMPURE, HR_KIND_OBJECT, HR_KIND_ITEM, HR_KIND_VALUE };
 struct hr_look {
     const struct hr_world *world;
     PyObject *bound; /* owned: list of names bound in the tree itself */
+    PyObject *loops; /* owned, or NULL: name of a loop over an enumeration, to
+                        a member of that */
 };
 
 /* These set no exception that counts.  *object (borrowed): what a name or

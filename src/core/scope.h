@@ -354,6 +354,9 @@ struct hr_derive {
     int is_package;         /* it is one */
     PyObject *readers;      /* owned: functions that read it, or NULL */
 };
+/* A name of a module, whose value stays, but is another one inside. */
+int hr_derive_name(struct hr_derive *w, PyObject *dict, PyObject *module,
+                   PyObject *name, PyObject *value);
 /* One block of a module or class, which did not change or is planned. */
 int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
                     const struct hr_block *b);
@@ -392,5 +395,20 @@ int hr_member_follow(struct hr_derive *w, struct hr_scope *outer,
 
 int hr_enum_is(PyObject *type);
 int hr_enum_plan(struct hr_plan *p, PyObject *type, PyObject *donor);
+
+/* -- donor.c: enumerations that were made again, and what computes from them -
+ */
+
+/* While derive.c works: their donors have members of their own. */
+int hr_donor_begin(struct hr_plan *p);
+int hr_donor_end(struct hr_plan *p);
+/* Borrowed; NULL without an exception when there is none. */
+PyObject *hr_donor_of(struct hr_plan *p, PyObject *type);
+/* Names that hold an enumeration hold its donor. */
+int hr_donor_enter(struct hr_plan *p, PyObject *ns);
+/* What was computed with donors holds what stays. */
+int hr_donor_give_back(struct hr_plan *p, PyObject **value);
+/* What reads them follows. */
+int hr_donor_follow(struct hr_derive *w);
 
 #endif /* HR_SCOPE_H */

@@ -126,6 +126,27 @@ substitute_slot(struct hr_plan *p, PyObject **slot)
     }
 }
 
+/* The same items under the keys that stay, in their order. */
+static int
+set_items(struct hr_plan *p, PyObject *dict, PyObject *items)
+{
+    PyObject *new = PyDict_New();
+    int status = new == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i);
+        PyObject *key = PyTuple_GET_ITEM(item, 0);
+        PyObject *kept = hr_substitute_kept(p, key);
+        status =
+            PyDict_SetItem(new, kept ? kept : key, PyTuple_GET_ITEM(item, 1));
+    }
+    if (status == 0) {
+        PyDict_Clear(dict);
+        status = PyDict_Update(dict, new);
+    }
+    Py_XDECREF(new);
+    return status;
+}
+
 int
 hr_substitute_dict(struct hr_plan *p, PyObject *dict)
 {
@@ -145,6 +166,11 @@ hr_substitute_dict(struct hr_plan *p, PyObject *dict)
     }
     PyObject *items = PyDict_Items(dict);
     int status = items == NULL ? -1 : 0;
+    if (status == 0 && p->evaluating && PyDict_CheckExact(dict)) {
+        status = set_items(p, dict, items); /* nobody else has it yet */
+        Py_DECREF(items);
+        return status;
+    }
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *item = PyList_GET_ITEM(items, i);
         PyObject *kept = hr_substitute_kept(p, PyTuple_GET_ITEM(item, 0));

@@ -244,6 +244,40 @@ hr_value_is_class(PyObject *o)
 }
 
 int
+hr_value_is_enumeration(PyObject *o)
+{
+    return PyType_Check(o) &&
+           (strcmp(Py_TYPE(o)->tp_name, "EnumMeta") == 0 ||
+            strcmp(Py_TYPE(o)->tp_name, "EnumType") == 0) &&
+           PyDict_GetItemString(hr_compat_type_dict((PyTypeObject *)o),
+                                "_member_map_") != NULL;
+}
+
+PyObject *
+hr_value_of_member(PyObject *o, PyObject *attribute)
+{
+    static const char *const names[] = {"name", "_name_", "value", "_value_"};
+    PyObject *value = NULL;
+    if (hr_value_is_enumeration(o)) {
+        PyObject *map = PyDict_GetItemString(
+            hr_compat_type_dict((PyTypeObject *)o), "_member_map_");
+        return PyDict_Check(map) ? PyDict_GetItemWithError(map, attribute)
+                                 : NULL;
+    }
+    PyObject *dict = hr_value_is_enumeration((PyObject *)Py_TYPE(o))
+                         ? hr_compat_instance_dict(o)
+                         : NULL;
+    for (int i = 0; dict != NULL && i < 4; i++) {
+        if (PyUnicode_CompareWithASCIIString(attribute, names[i]) == 0) {
+            value = PyDict_GetItemString(dict, i < 2 ? "_name_" : "_value_");
+        }
+    }
+    Py_XDECREF(dict); /* the member holds it */
+    PyErr_Clear();
+    return value;
+}
+
+int
 hr_value_is_function(PyObject *o)
 {
     int pure = 0;

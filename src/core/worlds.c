@@ -127,6 +127,10 @@ static PyObject *
 make_proxy(struct hr_plan *p, PyObject *o, PyObject *attributes,
            PyObject *proxies, int depth)
 {
+    PyObject *donor = hr_donor_of(p, o);
+    if (donor != NULL) {
+        return Py_NewRef(donor);
+    }
     if (depth == 0 || (!PyModule_CheckExact(o) && !hr_class_is_open(o))) {
         return NULL;
     }
@@ -251,6 +255,9 @@ hr_worlds_make(struct hr_scope *s, PyObject *tree, struct hr_worlds *w)
                      ? -1
                      : hr_syntax_walk(tree, add_read, &r);
     if (status == 0) {
+        status = hr_donor_enter(p, w->is.globals);
+    }
+    if (status == 0) {
         status = add_proxies(p, w->is.globals, &r, w->is.proxies);
     }
     if (status == 0 && s->type != NULL) {
@@ -297,7 +304,7 @@ hr_worlds_expression(struct hr_scope *s, struct hr_worlds *w, PyObject *node,
         Py_CLEAR(*was);
         return hr_evaluate_forgive(s->u->plan);
     }
-    return 1;
+    return hr_donor_give_back(s->u->plan, is) < 0 ? -1 : 1;
 }
 
 int
@@ -314,6 +321,18 @@ hr_worlds_statements(struct hr_scope *s, struct hr_worlds *w, PyObject *tree,
     PyObject *first = code ? run_in(&w->was, code) : NULL;
     PyObject *second = first ? run_in(&w->is, code) : NULL;
     int status = second != NULL ? 1 : hr_evaluate_forgive(s->u->plan);
+    PyObject *is = w->is.locals ? w->is.locals : w->is.globals;
+    for (Py_ssize_t i = 0; status == 1 && s->u->plan->enums != NULL &&
+                           i < PyList_GET_SIZE(targets);
+         i++) {
+        PyObject *name = PyList_GET_ITEM(targets, i);
+        PyObject *value = Py_XNewRef(PyDict_GetItemWithError(is, name));
+        if (value != NULL && (hr_donor_give_back(s->u->plan, &value) < 0 ||
+                              PyDict_SetItem(is, name, value) < 0)) {
+            status = -1;
+        }
+        Py_XDECREF(value);
+    }
     Py_XDECREF(first);
     Py_XDECREF(second);
     Py_XDECREF(code);
