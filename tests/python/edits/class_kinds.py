@@ -353,4 +353,103 @@ EDITS = [
         """,
         needs="attr",
     ),
+    Edit(
+        "derived_from_an_enumeration_that_grows",
+        """
+            from enum import Enum
+            class Color(Enum):
+                RED = "red"
+                BLUE = "blue"
+            VALUES = [c.value for c in Color]
+            BY_VALUE = {c.value: c for c in Color}
+            NAMES = ", ".join(c.name.lower() for c in Color)
+            MEMBERS = list(Color)
+            COUNT = len(Color)
+            SEEN = {Color.RED: []}
+            class Form:
+                choices = tuple(c.value for c in Color)
+            def use(color=Color.RED.value): return color
+        """,
+        swap(
+            'RED = "red"',
+            'RED = "rot"',
+            'BLUE = "blue"',
+            'BLUE = "blue"\n    GREEN = "green"',
+        ),
+        setup="""
+            red, use = m.Color.RED, m.use
+            m.SEEN[red].append(1)
+        """,
+        check="""
+            assert m.VALUES == ["rot", "blue", "green"] and list(m.Form.choices) == m.VALUES
+            assert m.BY_VALUE == {"rot": red, "blue": m.Color.BLUE, "green": m.Color.GREEN}
+            assert list(m.BY_VALUE) == m.VALUES
+            assert m.NAMES == "red, blue, green" and m.COUNT == 3
+            assert m.MEMBERS == list(m.Color) and m.MEMBERS[0] is red is m.Color.RED
+            assert m.SEEN == {red: [1]} and use() == "rot"
+        """,
+    ),
+    Edit(
+        "derived_from_an_enumeration_in_another_file",
+        {
+            "kinds.py": """
+                from enum import Enum, IntEnum
+                class Color(Enum):
+                    RED = "red"
+                class Level(IntEnum):
+                    LOW = 1
+                    HIGH = 10
+            """,
+            "m.py": """
+                import kinds
+                from kinds import Color, Level as L
+                VALUE = Color.RED.value
+                FAR = kinds.Color.RED.value
+                LEVELS = [x.value for x in kinds.Level]
+                TABLE = {x: x.name for x in L}
+            """,
+        },
+        {
+            "kinds.py": swap(
+                'RED = "red"', 'RED = "rot"', "HIGH = 10", "MID = 5\n    HIGH = 20"
+            )
+        },
+        setup="low = m.L.LOW",
+        check="""
+            assert m.VALUE == "rot" == m.FAR and m.LEVELS == [1, 5, 20]
+            assert m.L.LOW is low
+        """,
+    ),
+    Edit(
+        "derived_from_members_that_are_texts",
+        """
+            from enum import Enum
+            class Mode(str, Enum):
+                FAST = "fast"
+                SLOW = "slow"
+            DEFAULT = Mode.FAST
+            TEXTS = {Mode.FAST: "quick", Mode.SLOW: "calm"}
+            def use(mode=Mode.FAST): return TEXTS[mode], mode is Mode.FAST
+        """,
+        swap('FAST = "fast"', 'FAST = "faster"'),
+        setup="slow = m.Mode.SLOW",
+        check="""
+            assert m.DEFAULT is m.Mode.FAST and m.DEFAULT == "faster"
+            assert m.TEXTS[m.Mode.FAST] == "quick" and m.TEXTS["faster"] == "quick"
+            assert m.use() == ("quick", True) and m.Mode.SLOW is slow
+        """,
+    ),
+    Edit(
+        "derived_from_an_enumeration_and_set_by_the_program_stays",
+        """
+            from enum import Enum
+            class Color(Enum):
+                RED = 1
+            VALUES = [c.value for c in Color]
+            OTHER = [c.value for c in Color]
+        """,
+        swap("RED = 1", "RED = 1\n    BLUE = 2"),
+        setup="m.VALUES.append(9)",
+        check="assert 9 in m.VALUES and m.OTHER == [1, 2]",
+    ),
 ]
