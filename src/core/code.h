@@ -435,6 +435,8 @@ int hr_substitute_in(struct hr_plan *p, PyObject *o);
 int hr_substitute_in_all(struct hr_plan *p, PyObject *made);
 /* After the commit: also in what is not new (registries). */
 int hr_substitute_leaked(struct hr_plan *p);
+/* weak.c: the same for who holds it weakly. */
+int hr_weak_exchange(PyObject *new, PyObject *kept);
 /* The save is refused: who holds a second class, as it registered itself,
  * holds the class that is there.  Keeps the current exception. */
 void hr_substitute_abandon(struct hr_plan *p);

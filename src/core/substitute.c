@@ -462,6 +462,9 @@ hr_substitute_leaked(struct hr_plan *p)
     Py_CLEAR(p->followers);
     for (size_t i = 0; status == 0 && i < p->pair_count; i++) {
         PyObject *new = p->pairs[i].new;
+        if (PyType_Check(new) && hr_weak_exchange(new, p->pairs[i].kept) < 0) {
+            PyErr_Clear();
+        }
         if (!PyDict_Check(new) && Py_REFCNT(new) > count_own(new)) {
             status = PyList_Append(held, new);
         }
