@@ -19,6 +19,23 @@ is_class_body(PyObject *code)
     return !(((PyCodeObject *)code)->co_flags & CO_OPTIMIZED);
 }
 
+/* Which nested code of a class's body is this function's? */
+static struct hr_nest *
+find_nest(struct hr_nests *n, PyObject *function, PyObject *body)
+{
+    PyObject *code = ((PyFunctionObject *)function)->func_code;
+    for (size_t i = 0; i < n->count; i++) {
+        if (n->items[i].old == code &&
+            n->items[i].new != NULL &&is_class_body(n->items[i].old_parent) &&
+            (body == NULL || n->items[i].old_parent == body)) {
+            return &n->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* Its name, which the program may have changed, or one of its methods tells.
+ */
 static int
 is_wanted(PyObject *o, void *nests)
 {
@@ -33,6 +50,13 @@ is_wanted(PyObject *o, void *nests)
         if (is_class_body((PyObject *)body) &&
             PyList_GET_SIZE(n->items[i].found) > 0 &&
             PyUnicode_Compare(name, body->co_name) == 0) {
+            return 1;
+        }
+    }
+    PyObject *key, *value, *dict = hr_compat_type_dict((PyTypeObject *)o);
+    Py_ssize_t pos = 0;
+    while (dict != NULL && PyDict_Next(dict, &pos, &key, &value)) {
+        if (PyFunction_Check(value) && find_nest(n, value, NULL) != NULL) {
             return 1;
         }
     }
@@ -72,21 +96,6 @@ list_functions(PyObject *type)
         Py_CLEAR(list);
     }
     return list;
-}
-
-/* Which nested code of a class's body is this function's? */
-static struct hr_nest *
-find_nest(struct hr_nests *n, PyObject *function, PyObject *body)
-{
-    PyObject *code = ((PyFunctionObject *)function)->func_code;
-    for (size_t i = 0; i < n->count; i++) {
-        if (n->items[i].old == code &&
-            n->items[i].new != NULL &&is_class_body(n->items[i].old_parent) &&
-            (body == NULL || n->items[i].old_parent == body)) {
-            return &n->items[i];
-        }
-    }
-    return NULL;
 }
 
 /* -- What its statement says ---------------------------------------------- */

@@ -452,4 +452,51 @@ EDITS = [
         setup="m.VALUES.append(9)",
         check="assert 9 in m.VALUES and m.OTHER == [1, 2]",
     ),
+    Edit(
+        "registry_of_subclasses_that_holds_them_weakly",
+        """
+            import weakref
+            class Plugin:
+                known = weakref.WeakValueDictionary()
+                all = weakref.WeakSet()
+                notes = weakref.WeakKeyDictionary()
+                def __init_subclass__(cls, **kw):
+                    Plugin.known[cls.__name__] = cls
+                    Plugin.all.add(cls)
+                    Plugin.notes[cls] = cls.x
+            class A(Plugin):
+                x = 1
+        """,
+        swap("x = 1", "x = 2"),
+        setup="import gc; A = m.A",
+        check="""
+            gc.collect()
+            assert dict(m.Plugin.known) == {"A": A} and m.A is A
+            assert list(m.Plugin.all) == [A] and list(m.Plugin.notes) == [A]
+            assert m.Plugin.known["A"].x == 2
+        """,
+    ),
+    Edit(
+        "closure_local_class_with_another_name",
+        """
+            def make(name):
+                class Made:
+                    size = 1
+                    def get(self): return self.size
+                Made.__name__ = name
+                return Made
+            One = make("One")
+        """,
+        swap(
+            "size = 1",
+            "size = 2",
+            "def get(self): return self.size",
+            "def get(self): return -self.size\n        def more(self): return 7",
+        ),
+        setup="One, o = m.One, m.One()",
+        check="""
+            assert o.get() == -2 and o.more() == 7 and m.One is One
+            assert One.__name__ == "One"
+        """,
+    ),
 ]
