@@ -118,6 +118,7 @@ int hr_text_take(struct hr_state *st, struct hr_source *s, uint64_t hash,
 /* The same for a text that is in `f` already. */
 enum hr_lex_status hr_text_split(struct hr_source *s, struct hr_file *f,
                                  struct hr_lex_error *error);
+int hr_text_copy_blocks(struct hr_blocks *to, const struct hr_blocks *from);
 /* The live code may be of another text: the block counts as changed. */
 void hr_text_doubt(struct hr_block *b);
 /* The members of a class before and after, split once for each plan; NULL
@@ -154,10 +155,13 @@ struct hr_unit {
     PyObject *removed;         /* owned: list of names that are gone */
     PyObject *moved;           /* owned: list, see move.c; or NULL */
     PyObject *compiler;        /* owned: the loader's own, or NULL */
-    PyObject *ran;  /* owned: lines of blocks, see hint.c; or NULL */
-    int error_line; /* of the block that failed */
-    int future;     /* compiler flags of its __future__ imports */
-    int evaluates;  /* something but plain functions must run */
+    PyObject *ran;      /* owned: lines of blocks, see hint.c; or NULL */
+    int error_line;     /* of the block that failed */
+    int future;         /* compiler flags of its __future__ imports */
+    int future_changed; /* those that came or went */
+    const struct hr_blocks *old_blocks; /* of the text that runs */
+    struct hr_blocks doubted;           /* owned: they, marked; or empty */
+    int evaluates;              /* something but plain functions must run */
     struct hr_members *members; /* owned: of the classes that changed */
 };
 
@@ -288,6 +292,16 @@ int hr_hook_call(struct hr_plan *p, const char *name, int stops);
 void hr_hook_migrate(struct hr_plan *p);
 /* All that follows the commit; the revision has the journal then. */
 void hr_finish_batch(struct hr_plan *p);
+
+/* -- future.c: a `from __future__` import that came or went ------------------
+ */
+
+/* What it changes, and the blocks of the text that runs: u->old_blocks. */
+int hr_future_begin(struct hr_unit *u);
+/* The members of a class of that text: what it changes counts as changed. */
+void hr_future_doubt_members(struct hr_unit *u, struct hr_blocks *members);
+/* Does it change what all the rest means? */
+int hr_future_changes_all(struct hr_unit *u);
 
 /* -- loader.c: how a module's code is made of its text ----------------------
  */

@@ -255,7 +255,7 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         if (target != NULL) {
             status = hr_rerun_give_back(s, i, name);
             if (status == 0 && target == live &&
-                old->head_hash != new->head_hash) {
+                old->head_hash != new->head_hash && !s->u->future_changed) {
                 status = hr_hint_registered(s, s->u->text, new, new->line,
                                             "is declared otherwise");
             }

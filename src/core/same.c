@@ -60,6 +60,14 @@ hr_same_find_value(const char *text, const struct hr_block *b)
     return b->end;
 }
 
+int
+hr_same_is_annotated(const char *text, const struct hr_block *b)
+{
+    uint32_t at = b->name + b->name_len, value = hr_same_find_value(text, b);
+    return b->name_len > 0 && value > at &&
+           memchr(text + at, ':', value - at) != NULL;
+}
+
 static PyObject *
 compile_block(struct hr_scope *s, const char *text, const struct hr_block *b)
 {
@@ -121,8 +129,11 @@ hr_same_meaning(struct hr_scope *s, size_t i)
     unsigned char *known = &s->diff.meaning[i];
     if (*known == HR_MEANS_UNKNOWN) {
         *known = HR_MEANS_OTHER;
-        if (is_same(compile_block(s, s->old_text, old),
-                    compile_block(s, s->u->text, new))) {
+        int annotated = s->u->future_changed &&
+                        new->kind == HR_BLOCK_ASSIGN &&hr_same_is_annotated(
+                                         s->u->text, new);
+        if (!annotated && is_same(compile_block(s, s->old_text, old),
+                                  compile_block(s, s->u->text, new))) {
             *known = HR_MEANS_SAME;
         }
         else if (new->kind == HR_BLOCK_ASSIGN &&

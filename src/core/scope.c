@@ -427,6 +427,9 @@ plan_block(struct hr_scope *s, size_t i)
         if (check_whole_text(s->u) < 0) {
             return -1;
         }
+        if (!hr_future_changes_all(s->u)) {
+            break;
+        }
         return hr_refuse_batch(s->u->plan, s->u, "HR403", (int)new->line,
                                "a `from __future__` import changes what all "
                                "the rest of the file means; restart");
@@ -473,7 +476,8 @@ int
 hr_scope_plan(struct hr_scope *s)
 {
     for (size_t i = 0; i < s->old->count; i++) {
-        if (s->old->items[i].kind == HR_BLOCK_FUTURE && !s->diff.used[i]) {
+        if (s->old->items[i].kind == HR_BLOCK_FUTURE && !s->diff.used[i] &&
+            hr_future_changes_all(s->u)) {
             return hr_refuse_batch(s->u->plan, s->u, "HR403", 1,
                                    "a `from __future__` import was removed, "
                                    "which changes what all the rest of the "

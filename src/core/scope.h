@@ -263,6 +263,8 @@ enum hr_meaning {
 enum hr_meaning hr_same_meaning(struct hr_scope *s, size_t i);
 /* The offset of the '=' of an assignment; its end when it has none. */
 uint32_t hr_same_find_value(const char *text, const struct hr_block *b);
+/* `X: int = 1` */
+int hr_same_is_annotated(const char *text, const struct hr_block *b);
 
 /* -- statement.c: a changed statement --------------------------------------
  */

@@ -326,8 +326,8 @@ hr_text_split(struct hr_source *s, struct hr_file *f,
 
 /* -- Members of classes --------------------------------------------------- */
 
-static int
-copy_blocks(struct hr_blocks *to, const struct hr_blocks *from)
+int
+hr_text_copy_blocks(struct hr_blocks *to, const struct hr_blocks *from)
 {
     size_t size = from->count * sizeof *from->items;
     to->items = malloc(size);
@@ -368,8 +368,9 @@ hr_text_members(struct hr_unit *u, const struct hr_block *old,
     m->old_start = old->start;
     m->new_start = new->start;
     if (s->members.count > 0 && s->members_of == old->start) {
-        m->status =
-            copy_blocks(&m->old, &s->members) < 0 ? HR_LEX_NO_MEMORY : 0;
+        m->status = hr_text_copy_blocks(&m->old, &s->members) < 0
+                        ? HR_LEX_NO_MEMORY
+                        : 0;
     }
     else {
         m->status = hr_lex_members(s->text, s->size, old, &m->old, &error);
@@ -390,6 +391,7 @@ hr_text_members(struct hr_unit *u, const struct hr_block *old,
             hr_text_doubt(b);
         }
     }
+    hr_future_doubt_members(u, &m->old);
     m->next = u->members;
     u->members = m;
     return m->status == HR_LEX_NO_MEMORY ? NULL : m;

@@ -35,7 +35,7 @@ hr_unit_add(struct hr_plan *p, struct hr_file *f, PyObject *module)
     u->removed = PyList_New(0);
     u->future = hr_code_future_flags(f->text, &f->blocks);
     if (u->name == NULL || u->filename == NULL || u->changed == NULL ||
-        u->removed == NULL) {
+        u->removed == NULL || hr_future_begin(u) < 0) {
         return -1;
     }
     if (!u->source->compared && hr_loader_is_silent(u->dict) &&
@@ -67,6 +67,7 @@ hr_unit_clear(struct hr_unit *u)
     Py_XDECREF(u->removed);
     Py_XDECREF(u->moved);
     hr_text_free_members(u);
+    hr_blocks_clear(&u->doubted);
 }
 
 struct hr_unit *
@@ -226,7 +227,7 @@ hr_unit_plan(struct hr_unit *u)
     }
     s.live = u->live;
     s.old_text = u->source->text;
-    s.old = &u->source->blocks;
+    s.old = u->old_blocks;
     s.new = u->blocks;
     if (hr_diff_blocks(s.old_text, s.old, u->text, s.new, &s.diff) < 0) {
         return -1;

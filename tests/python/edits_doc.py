@@ -89,7 +89,7 @@ as modules
 one batch is one revision, ordered by imports
 each module made from the file is changed; deleted files leave their modules
 follow
-as any text; one that comes or goes is refused
+as any text; annotations become texts, or objects again; another rule is refused
 added, deleted; who holds a deleted one keeps it
 each name keeps what it stands for
 paired by content, then by header, then by name, the last one first
