@@ -20,6 +20,7 @@ END = "<!-- to here -->\n"
 
 #: Cases that may be refused, but are not.
 APPLIED = {
+    "future_annotations_added",
     "refused_file_is_new_then_good",
     "type_parameter_used_in_body",
     "slots_same_names_in_other_order",
