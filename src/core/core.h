@@ -42,6 +42,7 @@ struct hr_state {
     Py_ssize_t retired_after_walk;
     PyObject *lineage;        /* owned: list of (code, later code) */
     PyObject *old_code;       /* owned: list, see frames.c */
+    PyObject *originals;      /* owned: list, see original.c */
     PyObject *outdated;       /* owned: list, see wrapper.c */
     PyObject *awaited;        /* owned: set of paths, see await.c */
     PyObject *settings;       /* owned: dict of the public settings */
@@ -54,6 +55,7 @@ struct hr_state {
     int frozen;               /* see made.c */
     PyObject *twins;          /* owned: list, see preview.c */
     struct hr_engine *engine; /* owned, or NULL while not started */
+    int engines;              /* with those that are stopped, but still used */
     /* Followed files, see text.c. */
     struct hr_source *sources;       /* owned: list */
     struct hr_source **source_table; /* owned: by path */
@@ -444,8 +446,8 @@ int hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j);
 
 /* -- mirror.c: originals and covers follow the sources -------------------- */
 
-/* What the original of a replaced thing (which runs it while it is replaced)
- * needs, to follow the sources' journal j. */
+/* What the original of a replaced class or wrapper needs, to follow the
+ * sources' journal j. */
 int hr_mirror_plan(struct hr_state *st, struct hr_journal *j, hr_patch *p,
                    struct hr_journal *mirror);
 /* The function in `copy`, a copy of `o`, that stands for f in it.  A new
@@ -457,6 +459,19 @@ int hr_mirror_is_class(hr_patch *p);
  * journal j, which changes another place of the same thing. */
 int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
                          hr_patch *p, struct hr_journal *cover);
+
+/* -- original.c: functions that run what a replaced one was --------------- */
+
+/* They belong together for as long as somebody holds both. */
+int hr_original_note(struct hr_state *st, PyObject *original, PyObject *f);
+/* The function that the original is of: a new reference, or NULL when it is
+ * none.  Never fails. */
+PyObject *hr_original_function(struct hr_state *st, PyObject *original);
+/* The original that f had, or a new one. */
+PyObject *hr_original_make(struct hr_state *st, PyObject *f);
+/* What all originals need to follow the sources' journal j. */
+int hr_original_mirror(struct hr_state *st, struct hr_journal *j,
+                       struct hr_journal *mirror);
 
 /* -- renew.c: what is in force of a replacement follows the sources ------- */
 

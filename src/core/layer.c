@@ -181,12 +181,15 @@ int
 hr_layer_swap_sources(struct hr_state *st, struct hr_journal *j)
 {
     size_t n = (size_t)PyList_GET_SIZE(st->patches);
-    if (n == 0) {
+    if (n == 0 && PyList_GET_SIZE(st->originals) == 0) {
         return hr_journal_swap(j);
     }
     struct hr_journal *steps[2] = {j, hr_journal_new()};
-    struct hr_journal **covers = PyMem_Calloc(n, sizeof *covers);
-    int status = steps[1] == NULL || covers == NULL ? -1 : 0;
+    struct hr_journal **covers = PyMem_Calloc(n + 1, sizeof *covers);
+    int status = steps[1] == NULL || covers == NULL ||
+                         hr_original_mirror(st, j, steps[1]) < 0
+                     ? -1
+                     : 0;
     for (size_t i = 0; status == 0 && i < n; i++) {
         hr_patch *p = get_patch(st, (Py_ssize_t)i);
         covers[i] = hr_journal_new();

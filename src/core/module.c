@@ -62,6 +62,7 @@ core_exec(PyObject *module)
     st->lineage = PyList_New(0);
     st->twins = PyList_New(0);
     st->old_code = PyList_New(0);
+    st->originals = PyList_New(0);
     st->outdated = PyList_New(0);
     st->awaited = PySet_New(NULL);
     st->settings = PyDict_New();
@@ -70,7 +71,8 @@ core_exec(PyObject *module)
         st->twins == NULL || st->settings == NULL) {
         return -1;
     }
-    if (st->old_code == NULL || st->outdated == NULL || st->awaited == NULL ||
+    if (st->old_code == NULL || st->originals == NULL ||
+        st->outdated == NULL || st->awaited == NULL ||
         add_type(module, &st->patch_type, &hr_patch_spec) < 0 ||
         add_type(module, &st->edit_type, &hr_edit_spec) < 0 ||
         add_type(module, &st->revision_type, &hr_revision_spec) < 0) {
@@ -111,6 +113,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->twins);
     Py_VISIT(st->left);
     Py_VISIT(st->old_code);
+    Py_VISIT(st->originals);
     Py_VISIT(st->outdated);
     Py_VISIT(st->awaited);
     Py_VISIT(st->settings);
@@ -131,6 +134,7 @@ core_clear(PyObject *module)
     Py_CLEAR(st->twins);
     Py_CLEAR(st->left);
     Py_CLEAR(st->old_code);
+    Py_CLEAR(st->originals);
     Py_CLEAR(st->outdated);
     Py_CLEAR(st->awaited);
     Py_CLEAR(st->settings);

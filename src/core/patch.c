@@ -82,8 +82,8 @@ is_owner(hr_patch *p, PyObject *owner)
                           p->name, &held));
 }
 
-hr_patch *
-hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
+static hr_patch *
+find(struct hr_state *st, PyObject *owner, PyObject *func)
 {
     Py_ssize_t n = PyList_GET_SIZE(st->patches);
     for (int pass = 0; pass < 3; pass++) {
@@ -116,6 +116,18 @@ hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
         }
     }
     return NULL;
+}
+
+hr_patch *
+hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
+{
+    hr_patch *p = find(st, owner, func);
+    PyObject *f = p == NULL ? hr_original_function(st, func) : NULL;
+    if (f != NULL) {
+        p = find(st, owner, f);
+        Py_DECREF(f); /* whoever asks holds it */
+    }
+    return p;
 }
 
 struct hr_run *

@@ -70,13 +70,6 @@ begin(struct hr_request *r)
     if (p != NULL && hr_owner_inherits(r, owner, p)) {
         p = NULL;
     }
-    if (p == NULL) {
-        /* Its name may mean the original of what another owner has. */
-        hr_patch *other = hr_patch_find(r->st, NULL, before);
-        before = other != NULL && hr_patch_is_same(other->original, before)
-                     ? other->before
-                     : before;
-    }
     r->live = hr_patch_run(r->st) != NULL;
     r->layer = HR_LAYER_TOP;
     r->patch = p = (hr_patch *)Py_XNewRef(p);
@@ -94,7 +87,9 @@ begin(struct hr_request *r)
         return -1;
     }
     if (p == NULL) {
-        r->before = Py_NewRef(before);
+        /* Its name may mean the original, of earlier or of another owner. */
+        PyObject *f = hr_original_function(r->st, before);
+        r->before = f != NULL ? f : Py_NewRef(before);
         return 0;
     }
     r->before = Py_NewRef(p->before);
@@ -149,7 +144,8 @@ hr_replace(struct hr_state *st, PyObject *owner, PyObject *before,
         goto done;
     }
     locate(after, &file, &line);
-    if (hr_meaning_keep_names(&r, j) < 0) {
+    if (hr_original_note(st, p->original, p->before) < 0 ||
+        hr_meaning_keep_names(&r, j) < 0) {
         hr_journal_free(st, j);
         Py_CLEAR(p);
     }

@@ -45,7 +45,7 @@ static int
 plan_function(struct hr_request *r, struct hr_journal *j, PyObject *after)
 {
     if (r->original == NULL) {
-        r->original = hr_function_clone(r->before, NULL, NULL);
+        r->original = hr_original_make(r->st, r->before);
     }
     PyObject *holder = r->original ? make_holder(r, after) : NULL;
     int status = holder == NULL ? -1

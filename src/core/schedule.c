@@ -94,6 +94,7 @@ new_engine(struct hr_state *st)
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->st = st;
+    st->engines++;
     e->module = Py_NewRef(st->module);
     e->roots = PyList_New(0);
     e->folders = PyList_New(0);
@@ -140,6 +141,7 @@ free_engine(struct hr_engine *e)
     Py_XDECREF(e->roots);
     Py_XDECREF(e->folders);
     Py_XDECREF(e->skip);
+    e->st->engines--;
     Py_XDECREF(e->module);
     PyMem_Free(e);
 }
@@ -157,7 +159,7 @@ hr_schedule_leave(struct hr_engine *e)
         struct hr_state *st = e->st;
         PyObject *module = Py_NewRef(e->module); /* `st` lives in it */
         free_engine(e);
-        if (st->engine == NULL) {
+        if (st->engines == 0) {
             hr_source_free_all(st);
         }
         Py_DECREF(module);
@@ -305,7 +307,8 @@ hr_schedule_start(struct hr_state *st, PyObject *roots, PyObject *live,
         int has = list_has(e->folders, folder);
         status = has < 0 || (!has && hr_apply_add_folder(e, folder) < 0);
     }
-    if (status == 0) {
+    /* Another thread may have stopped it meanwhile. */
+    if (status == 0 && st->engine == e) {
         status = hr_finder_install(st, 1) < 0 || hr_adopt_modules(st, 0) < 0;
     }
     hr_schedule_leave(e);

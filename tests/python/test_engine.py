@@ -447,3 +447,36 @@ def test_one_core_under_one_name(program):
         assert "reloadable_a" in sys.modules
         """
     )
+
+
+def test_start_and_stop_from_many_threads(program, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "m.py").write_text("def f(): return 1\n")
+    (tmp_path / "live").mkdir()
+    program("""
+        import sys, threading, hot_reload
+        sys.path.insert(0, "src")
+        hot_reload.configure(control=False)
+        hot_reload.start("src")
+        import m
+
+        def run(number):
+            for n in range(20):
+                try:
+                    if (n + number) % 2:
+                        hot_reload.stop()
+                    else:
+                        hot_reload.start("src", live="live")
+                    hot_reload.sync(0.2)
+                except RuntimeError:
+                    pass
+
+        threads = [threading.Thread(target=run, args=(n,)) for n in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        hot_reload.start("src")
+        open("src/m.py", "w").write("def f(): return 2\\n")
+        assert hot_reload.sync(10) and m.f() == 2
+        """)

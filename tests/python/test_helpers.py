@@ -194,3 +194,60 @@ def test_live_files_leave_watch_as_it_is(project, tmp_path):
     project.write(m="def f(): return 2\n")
     project.engine.sync(5)
     assert m.f() == 1
+
+
+# -- What a live file's own code replaces, and restores, later ---------------------
+
+LATER = """
+def mine(x): return ("mine", f(x))
+def on(): return replace(tg, f, mine)
+def off(): return restore(tg, f)
+"""
+
+
+def test_a_live_file_replaces_and_restores_later(live, project, tg):
+    live.start()
+    save(live, LATER)
+    own = sys.modules["reloadable_a"]
+    for _ in range(3):
+        own.on()
+        own.on()
+        assert tg.f(1) == ("mine", ("f", 1)) and len(live.engine.patches()) == 1
+        assert own.off() is True and own.off() is False
+        assert tg.f(1) == ("f", 1)
+    patch = own.on()
+    patch.restore()
+    assert own.mine(1) == ("mine", ("f", 1))
+    save(live, LATER + "# again\n")
+    sys.modules["reloadable_a"].on()
+    assert own.off() is True, "also the code of the version before"
+    assert tg.f(1) == ("f", 1)
+
+
+def test_an_original_that_is_held_follows_the_sources(live, project):
+    m = project.load(m="def f(): return 1\n")
+    live.start()
+    text = "import m\nfrom m import f\ndef mine(): return -f()\n"
+    text += "def on(): replace(m, f, mine)\ndef off(): restore(m, f)\n"
+    save_here(live, text)
+    own = sys.modules["reloadable_a"]
+    own.on()
+    own.off()
+    project.save(m="def f(): return 2\n")
+    assert (own.f(), own.mine(), m.f()) == (2, -2, 2), "restored: what there is"
+    own.on()
+    assert m.f() == -2
+    project.save(m="def f(): return 3\n")
+    assert (own.f(), m.f()) == (3, -3)
+    own.off()
+    live.engine.undo()
+    assert (own.f(), m.f()) == (2, 2)
+    m.f.__defaults__ = None
+    m.f.__code__ = (lambda: 9).__code__
+    own.on()
+    assert (own.f(), m.f()) == (9, -9), "also what the program made of it"
+
+
+def save_here(live, text):
+    revision = live.save("a", "from hot_reload import replace, restore\n" + text)
+    assert revision.ok, revision.error
