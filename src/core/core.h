@@ -464,9 +464,10 @@ int hr_mirror_plan_cover(struct hr_state *st, struct hr_journal *j,
 
 /* They belong together for as long as somebody holds both. */
 int hr_original_note(struct hr_state *st, PyObject *original, PyObject *f);
-/* The function that the original is of: a new reference, or NULL when it is
+/* What the original is of, for that owner: a new reference, or NULL when it is
  * none.  Never fails. */
-PyObject *hr_original_function(struct hr_state *st, PyObject *original);
+PyObject *hr_original_find(struct hr_state *st, PyObject *owner,
+                           PyObject *original);
 /* The original that f had, or a new one. */
 PyObject *hr_original_make(struct hr_state *st, PyObject *f);
 /* What all originals need to follow the sources' journal j. */

@@ -39,13 +39,31 @@ is_live(PyObject *globals)
     return text != NULL && strncmp(text, "reloadable_", 11) == 0;
 }
 
+/* Of the function in what replaces something; borrowed, or NULL. */
 static PyObject *
 get_globals(PyObject *o)
 {
-    if (PyMethod_Check(o)) {
-        o = PyMethod_GET_FUNCTION(o);
+    PyObject *globals = NULL;
+    Py_INCREF(o);
+    for (int depth = 0; o != NULL && depth < 4; depth++) {
+        if (PyFunction_Check(o)) {
+            globals = PyFunction_GET_GLOBALS(o);
+            break;
+        }
+        if (Py_TYPE(o) == &PyProperty_Type || hr_trampoline_is_partial(o)) {
+            const char *part =
+                Py_TYPE(o) == &PyProperty_Type ? "fget" : "func";
+            Py_SETREF(o, PyObject_GetAttrString(o, part));
+        }
+        else {
+            PyObject *inner = hr_owner_get_inner(o);
+            depth = inner == o ? 4 : depth;
+            Py_SETREF(o, inner);
+        }
     }
-    return PyFunction_Check(o) ? PyFunction_GET_GLOBALS(o) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(o);
+    return globals;
 }
 
 static int

@@ -60,8 +60,9 @@ hr_original_note(struct hr_state *st, PyObject *original, PyObject *f)
     return status;
 }
 
-PyObject *
-hr_original_function(struct hr_state *st, PyObject *original)
+/* The function that it is the original of, or NULL. */
+static PyObject *
+find_function(struct hr_state *st, PyObject *original)
 {
     for (Py_ssize_t i = PyList_GET_SIZE(st->originals); i-- > 0;) {
         if (is(st, i, 0, original)) {
@@ -69,6 +70,57 @@ hr_original_function(struct hr_state *st, PyObject *original)
         }
     }
     return NULL;
+}
+
+/* The property of a class with the function of which that of `o` is the
+ * original, or NULL. */
+static PyObject *
+find_property(struct hr_state *st, PyTypeObject *owner, PyObject *o)
+{
+    PyObject *wanted = PyObject_GetAttrString(o, "fget"), *found = NULL;
+    PyObject *f = wanted ? find_function(st, wanted) : NULL;
+    for (Py_ssize_t i = 0;
+         f != NULL && !found && i < PyTuple_GET_SIZE(owner->tp_mro); i++) {
+        PyObject *dict = hr_compat_type_dict(
+            (PyTypeObject *)PyTuple_GET_ITEM(owner->tp_mro, i));
+        PyObject *key, *value;
+        Py_ssize_t pos = 0;
+        while (!found && PyDict_Next(dict, &pos, &key, &value)) {
+            PyObject *its = Py_TYPE(value) == &PyProperty_Type
+                                ? PyObject_GetAttrString(value, "fget")
+                                : NULL;
+            if (its == f) {
+                found = Py_NewRef(value);
+            }
+            Py_XDECREF(its);
+        }
+    }
+    Py_XDECREF(f);
+    Py_XDECREF(wanted);
+    return found;
+}
+
+PyObject *
+hr_original_find(struct hr_state *st, PyObject *owner, PyObject *o)
+{
+    PyObject *found = NULL;
+    if (PyList_GET_SIZE(st->originals) == 0) {
+        return NULL;
+    }
+    if (PyFunction_Check(o)) {
+        found = find_function(st, o);
+    }
+    else if (PyMethod_Check(o)) {
+        PyObject *f = find_function(st, PyMethod_GET_FUNCTION(o));
+        found = f ? PyMethod_New(f, PyMethod_GET_SELF(o)) : NULL;
+        Py_XDECREF(f);
+    }
+    else if (Py_TYPE(o) == &PyProperty_Type && owner != NULL &&
+             PyType_Check(owner)) {
+        found = find_property(st, (PyTypeObject *)owner, o);
+    }
+    PyErr_Clear();
+    return found;
 }
 
 /* The program may have given the function another body itself. */

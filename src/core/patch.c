@@ -93,7 +93,8 @@ find(struct hr_state *st, PyObject *owner, PyObject *func)
                 if ((hr_patch_is_same(p->before, func) ||
                      hr_patch_is_same(p->original, func) ||
                      (PyFunction_Check(p->before) &&
-                      is_bound(func, p->before))) &&
+                      (is_bound(func, p->before) ||
+                       is_bound(func, p->original)))) &&
                     (p->by_owner ? owner == NULL || owner == p->owner
                                  : !is_for_others(p, owner))) {
                     return p;
@@ -122,10 +123,10 @@ hr_patch *
 hr_patch_find(struct hr_state *st, PyObject *owner, PyObject *func)
 {
     hr_patch *p = find(st, owner, func);
-    PyObject *f = p == NULL ? hr_original_function(st, func) : NULL;
+    PyObject *f = p == NULL ? hr_original_find(st, owner, func) : NULL;
     if (f != NULL) {
         p = find(st, owner, f);
-        Py_DECREF(f); /* whoever asks holds it */
+        Py_DECREF(f);
     }
     return p;
 }

@@ -88,7 +88,7 @@ begin(struct hr_request *r)
     }
     if (p == NULL) {
         /* Its name may mean the original, of earlier or of another owner. */
-        PyObject *f = hr_original_function(r->st, before);
+        PyObject *f = hr_original_find(r->st, owner, before);
         r->before = f != NULL ? f : Py_NewRef(before);
         return 0;
     }

@@ -130,6 +130,24 @@ copy_wrapper(struct hr_journal *j, PyObject *o)
                : Py_NewRef(o);
 }
 
+/* The functions of the copy are originals, too. */
+static int
+note_parts(struct hr_request *r)
+{
+    int status = 0;
+    for (int i = 0; status == 0 && r->original != r->before &&
+                    Py_TYPE(r->before) == &PyProperty_Type && i < 3;
+         i++) {
+        const char *part = hr_transfer_property_parts[i];
+        PyObject *f = PyObject_GetAttrString(r->before, part);
+        PyObject *copy = f ? PyObject_GetAttrString(r->original, part) : NULL;
+        status = copy == NULL ? -1 : hr_original_note(r->st, copy, f);
+        Py_XDECREF(f);
+        Py_XDECREF(copy);
+    }
+    return status;
+}
+
 /* An attribute of a class that is not a function of its own. */
 static int
 plan_class_attribute(struct hr_request *r, struct hr_journal *j)
@@ -159,7 +177,7 @@ plan_class_attribute(struct hr_request *r, struct hr_journal *j)
     Py_DECREF(dict);
     if (status == 0 && made) {
         Py_SETREF(r->original, copy_wrapper(j, r->before));
-        status = r->original == NULL ? -1 : 0;
+        status = r->original == NULL ? -1 : note_parts(r);
     }
     return status;
 }

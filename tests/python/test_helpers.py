@@ -251,3 +251,45 @@ def test_an_original_that_is_held_follows_the_sources(live, project):
 def save_here(live, text):
     revision = live.save("a", "from hot_reload import replace, restore\n" + text)
     assert revision.ok, revision.error
+
+
+MEMBERS = """
+class K:
+    def m(self): return 1
+    @property
+    def p(self): return 1
+    @staticmethod
+    def s(): return 1
+    @classmethod
+    def c(cls): return 1
+k = K()
+"""
+
+
+@pytest.mark.parametrize(
+    "owner, name, new, call",
+    [
+        ("m.K", "m.K.m", "lambda self: ('n', old(self))", "m.k.m()"),
+        ("m.k", "m.k.m", "lambda: ('n', old())", "m.k.m()"),
+        ("m.K", "m.K.p", "property(lambda self: ('n', old.fget(self)))", "m.k.p"),
+        ("m.K", "m.K.s", "lambda: ('n', old())", "m.k.s()"),
+        ("m.K", "m.K.c", "lambda cls: ('n', old())", "m.k.c()"),
+    ],
+)
+@pytest.mark.parametrize("by", ["old", "name"])
+def test_members_replaced_and_restored_later(live, module, by, owner, name, new, call):
+    m = module("m", MEMBERS)
+    what = "old" if by == "old" else name
+    live.start()
+    save_here(
+        live,
+        f"import m\nold = {name}\nnew = {new}\n"
+        f"def on(): replace({owner}, {what}, new)\n"
+        f"def off(): return restore({owner}, {what})\n",
+    )
+    own = sys.modules["reloadable_a"]
+    for _ in range(3):
+        own.on()
+        assert eval(call, {"m": m}) == ("n", 1)
+        assert own.off() is True
+        assert eval(call, {"m": m}) == 1
