@@ -105,7 +105,7 @@ def test_what_stays_may_replace_again(live, tg, helper, what):
     h = helper("import functools\nnew = functools.partial(max, 5)\n")
     live.start()
     for n in range(3):
-        save(live, f"import the_helper; replace({owner}, {before}, the_helper.new)#{n}\n")
+        save(live, f"import the_helper as h; replace({owner}, {before}, h.new) #{n}\n")
         assert eval(before)(1) == 5
     assert len(live.engine.patches()) == 1
     live.engine.restore_all()
@@ -165,10 +165,8 @@ def test_no_circle_is_told_where_there_is_none(live, tg, caplog, text):
 def test_a_getter_is_still_what_it_was(live, tg):
     live.start()
     save(live, "def g(self): return 2\nK.p = property(lambda self: 1)\n")
-    save(
-        live,
-        "def g(self): return 2\nreplace(K, K.p, property(g))\ntg.values = K().p, g(0)\n",
-    )
+    text = "def g(self): return 2\nreplace(K, K.p, property(g))\n"
+    save(live, text + "tg.values = K().p, g(0)\n")
     assert tg.values == (2, 2)
     live.engine.restore_all()
     assert tg.K().p == 1 and sys.modules["reloadable_a"].g(0) == 2
