@@ -108,8 +108,9 @@ def outdated(source):
 
 
 def digest(source):
-    paths = [*source.glob("src/*/*.[ch]"), *source.glob("hot_reload/*.*")]
-    paths += [source / name for name in ("meson.build", "pyproject.toml")]
+    paths = [source / name for name in ("meson.build", "pyproject.toml")]
+    for pattern in "src/*/*.[ch]", "hot_reload/*.py", "hot_reload/tab.*":
+        paths += source.glob(pattern)
     result = hashlib.sha256()
     for path in sorted(paths):
         result.update(f"{path.name} ".encode() + path.read_bytes())
