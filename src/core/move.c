@@ -2,10 +2,11 @@
  *
  * The old text defined a name, the new one imports it, and what it imports was
  * made in the same batch: by another file of it, or by a module that is
- * imported for the first time.  Then it is the same function or class for all
- * who hold it, and takes the content of the new one, which it stands for
- * everywhere.  A function that was there before keeps its own identity; the
- * old one passes its calls on to it.
+ * imported for the first time.  Or one file had imported the name, defines it
+ * now, and the other file of the batch does no more.  Then it is the same
+ * function or class for all who hold it, and takes the content of the new one,
+ * which it stands for everywhere.  A function that was there before keeps its
+ * own identity; the old one passes its calls on to it.
  *
  * For unit.c, which notes what may have moved, and plan.c, when everything is
  * out of the shadows: a module that is not of the batch is changed through the
@@ -60,6 +61,41 @@ is_made(struct hr_plan *p, PyObject *new)
     return hr_made_has(p, new);
 }
 
+/* The last block of that kind and name, or -1. */
+static Py_ssize_t
+find_block(const char *text, const struct hr_blocks *blocks, PyObject *name,
+           enum hr_block_kind kind)
+{
+    for (size_t i = blocks->count; i-- > 0;) {
+        const struct hr_block *b = &blocks->items[i];
+        if (b->kind == kind && hr_name_is(text, b, name) == 1) {
+            return (Py_ssize_t)i;
+        }
+    }
+    PyErr_Clear();
+    return -1;
+}
+
+/* The unit whose text defined what this one had imported, and does no more. */
+static struct hr_unit *
+find_origin(struct hr_unit *u, PyObject *name, PyObject *old,
+            enum hr_block_kind kind, Py_ssize_t *at)
+{
+    PyObject *module = PyObject_GetAttrString(old, "__module__");
+    struct hr_unit *from = module != NULL && PyUnicode_Check(module)
+                               ? hr_unit_find(u->plan, module)
+                               : NULL;
+    Py_XDECREF(module);
+    PyErr_Clear();
+    if (from == NULL || from == u || from->dict == NULL ||
+        PyDict_GetItemWithError(from->dict, name) != old ||
+        find_block(from->text, from->blocks, name, kind) >= 0) {
+        return NULL;
+    }
+    *at = find_block(from->source->text, &from->source->blocks, name, kind);
+    return *at < 0 ? NULL : from;
+}
+
 int
 hr_move_note(struct hr_scope *s, PyObject *name, PyObject *old, PyObject *new)
 {
@@ -68,12 +104,17 @@ hr_move_note(struct hr_scope *s, PyObject *name, PyObject *old, PyObject *new)
         old != NULL && PyFunction_Check(old) && PyFunction_Check(new);
     int classes =
         old != NULL && hr_class_is_open(old) && hr_class_is_open(new);
-    if (old == new || !(functions || classes) || !is_of_module(u, old) ||
-        is_of_module(u, new)) {
+    if (old == new || !(functions || classes)) {
         return 0;
     }
-    Py_ssize_t at =
-        find_removed(s, name, functions ? HR_BLOCK_DEF : HR_BLOCK_CLASS);
+    enum hr_block_kind kind = functions ? HR_BLOCK_DEF : HR_BLOCK_CLASS;
+    Py_ssize_t at = -1;
+    if (is_of_module(u, old) && !is_of_module(u, new)) {
+        at = find_removed(s, name, kind);
+    }
+    else if (!is_of_module(u, old) && is_of_module(u, new)) {
+        u = find_origin(u, name, old, kind, &at);
+    }
     if (at < 0) {
         return 0;
     }
@@ -142,6 +183,43 @@ rename_in(struct hr_plan *p, PyObject *home, PyObject *old, PyObject *new)
     return 0;
 }
 
+static const char *const wrapped[] = {"__func__", "fget", "fset", "fdel",
+                                      NULL};
+
+static int
+is_wrapper(PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    return type == &PyStaticMethod_Type || type == &PyClassMethod_Type ||
+           type == &PyProperty_Type;
+}
+
+/* A method that stays says where it is now. */
+static int
+move_method(struct hr_unit *u, PyObject *value, PyObject *key,
+            PyObject *module)
+{
+    int status = 0;
+    if (PyFunction_Check(value)) {
+        PyObject *was = HR_AS_FUNCTION(value)->func_module;
+        return was != NULL && PyUnicode_Check(was) &&
+                       PyUnicode_Compare(was, u->name) == 0
+                   ? hr_journal_add(u->plan->j, HR_PLACE_NAME, value, key,
+                                    module)
+                   : 0;
+    }
+    for (int i = 0; is_wrapper(value) && status == 0 && wrapped[i] != NULL;
+         i++) {
+        PyObject *part = PyObject_GetAttrString(value, wrapped[i]);
+        PyErr_Clear();
+        if (part != NULL && PyFunction_Check(part)) {
+            status = move_method(u, part, key, module);
+        }
+        Py_XDECREF(part);
+    }
+    return status;
+}
+
 static int
 move_class(struct hr_unit *u, PyObject *old, PyObject *new, Py_ssize_t at)
 {
@@ -156,6 +234,12 @@ move_class(struct hr_unit *u, PyObject *old, PyObject *new, Py_ssize_t at)
         module == NULL ? -1 : hr_remake_merge(&s, old, new, &s.old->items[at]);
     if (status == 0) {
         status = hr_journal_add(p->j, HR_PLACE_TYPE, old, key, module);
+    }
+    PyObject *name, *value;
+    Py_ssize_t pos = 0;
+    while (status == 0 && PyDict_Next(hr_compat_type_dict((PyTypeObject *)old),
+                                      &pos, &name, &value)) {
+        status = move_method(u, value, key, module);
     }
     Py_XDECREF(module);
     Py_XDECREF(key);
@@ -176,9 +260,6 @@ pass_on(struct hr_plan *p, PyObject *old, PyObject *new)
 static void
 settle(struct hr_plan *p, PyObject *value)
 {
-    static const char *const parts[] = {"__func__", "fget", "fset", "fdel",
-                                        NULL};
-    PyTypeObject *type = Py_TYPE(value);
     if (PyFunction_Check(value)) {
         PyFunctionObject *f = HR_AS_FUNCTION(value);
         struct hr_unit *u = hr_evaluate_unit(p, f->func_globals);
@@ -186,10 +267,9 @@ settle(struct hr_plan *p, PyObject *value)
             Py_SETREF(f->func_globals, Py_NewRef(u->dict));
         }
     }
-    else if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type ||
-             type == &PyProperty_Type) {
-        for (int i = 0; parts[i] != NULL; i++) {
-            PyObject *part = PyObject_GetAttrString(value, parts[i]);
+    else if (is_wrapper(value)) {
+        for (int i = 0; wrapped[i] != NULL; i++) {
+            PyObject *part = PyObject_GetAttrString(value, wrapped[i]);
             PyErr_Clear();
             if (part != NULL && part != Py_None) {
                 settle(p, part);

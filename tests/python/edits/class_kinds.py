@@ -499,4 +499,54 @@ EDITS = [
             assert One.__name__ == "One"
         """,
     ),
+    Edit(
+        "moved_class_into_the_file_that_imported_it",
+        {
+            "models.py": """
+                class Item:
+                    kind = "item"
+                    def __init__(self, n): self.n = n
+                    def show(self): return (self.kind, self.n)
+                class Special(Item):
+                    def show(self): return ("s",) + super().show()
+                def clip(n): return min(n, 5)
+            """,
+            "m.py": """
+                from models import Item, Special, clip
+                ITEMS = [Item(1), Special(2)]
+                def total(): return [i.show() for i in ITEMS]
+            """,
+        },
+        {
+            "models.py": """
+                def other(): return 1
+            """,
+            "m.py": """
+                class Item:
+                    kind = "ITEM"
+                    def __init__(self, n): self.n = n
+                    def show(self): return (self.kind, self.n)
+                    @property
+                    def double(self): return self.n * 2
+                class Special(Item):
+                    def show(self): return ("S",) + super().show()
+                def clip(n): return min(n, 50)
+                ITEMS = [Item(1), Special(2)]
+                def total(): return [i.show() for i in ITEMS]
+            """,
+        },
+        setup="""
+            import pickle
+            Item, i, clip, show = m.Item, m.ITEMS[0], m.clip, m.ITEMS[1].show
+        """,
+        check="""
+            assert m.Item is Item and isinstance(i, m.Item) and type(i) is m.Item
+            assert m.total() == [("ITEM", 1), ("S", "ITEM", 2)] and show() == m.total()[1]
+            assert i.double == 2 and m.Special.__mro__[1] is Item
+            assert m.Item.__module__ == "m" == m.Item.show.__module__
+            assert pickle.loads(pickle.dumps(i)).show() == ("ITEM", 1)
+            assert clip(60) == 50 == m.clip(60)
+        """,
+        ways=("apply",),
+    ),
 ]
