@@ -406,6 +406,11 @@ int hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns);
 int hr_preview_set(struct hr_plan *p, PyObject *live, PyObject *clone);
 /* All has run: what was set on previews of classes goes to the journal. */
 int hr_second_carry_over(struct hr_plan *p);
+/* After an exception: when a class statement raised it because the metaclasses
+ * of previews fit no other, they are without theirs, and what is to be given
+ * to hr_second_dress() when the statement has run again; else NULL. */
+PyObject *hr_second_undress(struct hr_plan *p);
+void hr_second_dress(PyObject *dressed);
 /* After the commit: what somebody still has calls what is there. */
 void hr_preview_finish(struct hr_plan *p);
 void hr_preview_clear(struct hr_plan *p);

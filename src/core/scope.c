@@ -330,6 +330,11 @@ hr_scope_run_source(struct hr_scope *s, const char *text, size_t size,
     if (status == 0) {
         held = Py_XNewRef(PyDict_GetItemWithError(s->ns, module));
         status = hr_evaluate_run(s->u, code, s->ns);
+        PyObject *dressed = status < 0 ? hr_second_undress(s->u->plan) : NULL;
+        if (dressed != NULL) {
+            status = hr_evaluate_run(s->u, code, s->ns);
+            hr_second_dress(dressed);
+        }
     }
     if (status == 0 && s->type != NULL &&
         PySequence_Contains(names, module) == 0) {

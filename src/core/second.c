@@ -7,7 +7,8 @@
  * It passes for the class: objects that exist are instances of the class, and
  * tables have it for a key, and a statement that asks for either has only the
  * preview to ask with.  So it has a metaclass of its own.  What inherits from
- * it gets that as well, until it is substituted.
+ * it gets that as well, until it is substituted.  Where that fits no other
+ * base, the statement runs once more and previews do without it meanwhile.
  *
  * For preview.c.
  */
@@ -62,6 +63,86 @@ dress(struct hr_plan *p, PyObject *clone, PyObject *live)
         PyErr_NoMemory();
     }
     return status;
+}
+
+/* The statement itself has raised it, before the class's body ran. */
+static int
+is_conflict(void)
+{
+    PyObject *type, *value, *traceback;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+        return 0;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    PyObject *text = PyObject_Str(value);
+    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+    int is = utf8 != NULL && strncmp(utf8, "metaclass conflict", 18) == 0 &&
+             (traceback == NULL ||
+              ((PyTracebackObject *)traceback)->tb_next == NULL);
+    PyErr_Clear();
+    Py_XDECREF(text);
+    PyErr_Restore(type, value, traceback);
+    return is;
+}
+
+static int
+undress(struct hr_plan *p, PyObject *o, PyObject *dressed)
+{
+    PyObject *meta = (PyObject *)Py_TYPE(o);
+    PyObject *kept = PyType_Check(o) ? hr_substitute_kept(p, meta) : NULL;
+    if (kept == NULL || !PyType_Check(kept)) {
+        return 0;
+    }
+    PyObject *item = PyTuple_Pack(2, o, meta);
+    int status = item == NULL ? -1 : PyList_Append(dressed, item);
+    Py_XDECREF(item);
+    if (status == 0) {
+        hr_layout_set_meta(o, kept);
+    }
+    return status;
+}
+
+PyObject *
+hr_second_undress(struct hr_plan *p)
+{
+    if (p->pair_count == 0 || !is_conflict()) {
+        return NULL;
+    }
+    PyObject *type, *value, *traceback, *dressed;
+    PyErr_Fetch(&type, &value, &traceback);
+    dressed = PyList_New(0);
+    int status = dressed == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < p->pair_count; i++) {
+        status = undress(p, p->pairs[i].new, dressed);
+    }
+    for (Py_ssize_t i = 0;
+         status == 0 && p->donors && i < PyList_GET_SIZE(p->donors); i++) {
+        PyObject *item = PyList_GET_ITEM(p->donors, i);
+        status = undress(p, PyTuple_GET_ITEM(item, 1), dressed);
+    }
+    if (status == 0 && PyList_GET_SIZE(dressed) > 0) {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        return dressed;
+    }
+    if (dressed != NULL) {
+        hr_second_dress(dressed);
+    }
+    PyErr_Restore(type, value, traceback); /* also when memory ran out */
+    return NULL;
+}
+
+void
+hr_second_dress(PyObject *dressed)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(dressed); i++) {
+        PyObject *item = PyList_GET_ITEM(dressed, i);
+        hr_layout_set_meta(PyTuple_GET_ITEM(item, 0),
+                           PyTuple_GET_ITEM(item, 1));
+    }
+    Py_DECREF(dressed);
 }
 
 /* -- Classes -------------------------------------------------------------- */
