@@ -20,6 +20,26 @@
 
 #include <frameobject.h>
 
+/* 3.12: what has type parameters, and the methods of such a class, are nested
+ * in a scope of these, but no function's. */
+static inline int
+hr_compat_is_nested(PyCodeObject *code)
+{
+    if (!(code->co_flags & CO_NESTED)) {
+        return 0;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    const char *name = PyUnicode_AsUTF8(code->co_qualname);
+    if (name == NULL) {
+        PyErr_Clear();
+    }
+    else if (strstr(name, "<locals>") == NULL) {
+        return 0;
+    }
+#endif
+    return 1;
+}
+
 /* 3.9: Py_NewRef and Py_XNewRef came with 3.10. */
 #if PY_VERSION_HEX < 0x030A0000
 static inline PyObject *

@@ -114,7 +114,7 @@ visit_function(struct walk *w, PyObject *o, int depth)
     }
     /* Nested code moves with the function that it is nested in (closure.c). */
     if (PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
-        !(code->co_flags & CO_NESTED) && !has_new_code(w, o, f)) {
+        !hr_compat_is_nested(code) && !has_new_code(w, o, f)) {
         PyObject *moved = move_code(w, (PyObject *)code);
         PyObject *holder =
             moved ? hr_function_clone((PyObject *)f, NULL, NULL) : NULL;
@@ -326,7 +326,7 @@ is_stray(PyObject *o, void *arg)
     }
     PyCodeObject *code = (PyCodeObject *)HR_AS_FUNCTION(o)->func_code;
     struct hr_move *m =
-        code->co_flags & CO_NESTED ? NULL : get_move(w, code->co_firstlineno);
+        hr_compat_is_nested(code) ? NULL : get_move(w, code->co_firstlineno);
     return m != NULL && is_missing(w, m) &&
            PyUnicode_Compare(code->co_filename, w->u->filename) == 0 &&
            (m->block->kind != HR_BLOCK_DEF ||

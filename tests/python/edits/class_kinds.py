@@ -549,4 +549,90 @@ EDITS = [
         """,
         ways=("apply",),
     ),
+    Edit(
+        "bases_two_that_change_with_the_class",
+        """
+            from dataclasses import dataclass
+            class A:
+                def f(self): return 1
+            class B:
+                def g(self): return 2
+            @dataclass
+            class C(A, B):
+                x: int = 1
+        """,
+        swap("return 1", "return 10", "return 2", "return 20", "x: int = 1", "x: int = 3"),
+        setup="c = m.C()",
+        check="""
+            assert (c.f(), c.g(), m.C().x) == (10, 20, 3)
+            assert type(m.C) is type(m.A) is type and m.C.__bases__ == (m.A, m.B)
+        """,
+    ),
+    Edit(
+        "bases_that_change_beside_another_metaclass",
+        {
+            "base.py": """
+                import abc
+                class Base(abc.ABC):
+                    @abc.abstractmethod
+                    def run(self): ...
+                class Meta(type):
+                    def info(cls): return cls.__name__
+                class WithMeta(metaclass=Meta):
+                    pass
+            """,
+            "mix.py": """
+                class Mix:
+                    def more(self): return 2
+            """,
+            "m.py": """
+                from dataclasses import dataclass
+                from base import Base, WithMeta
+                from mix import Mix
+                @dataclass
+                class C(Base, Mix):
+                    x: int = 1
+                    def run(self): return self.x
+                @dataclass
+                class D(Mix, WithMeta):
+                    y: int = 1
+                @dataclass
+                class E(D):
+                    z: int = 1
+                    def q(self): return super().more() + self.z
+            """,
+        },
+        {
+            "mix.py": swap("return 2", "return 20"),
+            "m.py": swap("x: int = 1", "x: int = 3", "y: int = 1", "y: int = 4"),
+        },
+        setup="c, e = m.C(), m.E()",
+        check="""
+            assert (c.more(), m.C().x, m.C().run()) == (20, 3, 3)
+            assert (m.E().y, e.q(), m.E.info(), type(m.D).__name__) == (4, 21, "E", "Meta")
+            assert type(m.Mix) is type and type(m.C).__name__ == "ABCMeta"
+        """,
+        ways=("apply",),
+    ),
+    Edit(
+        "lines_of_generic_definitions_moved",
+        """
+            A = 1
+            class Box[T]:
+                def get(self) -> T: raise ValueError
+            def first[T](xs: list[T]) -> T: raise ValueError
+        """,
+        swap("A = 1", "A = 1\nB = 2\nC = 3"),
+        setup="""
+            held = m.first
+            def line(f, *args):
+                try: f(*args)
+                except ValueError as e: return e.__traceback__.tb_next.tb_lineno
+        """,
+        check="""
+            assert (line(held, []), line(m.Box().get)) == (6, 5)
+            assert held.__code__.co_firstlineno == 6
+        """,
+        python=(3, 12),
+    ),
 ]
