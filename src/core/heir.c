@@ -92,6 +92,42 @@ find_unit(struct hr_plan *p, PyObject *home, PyObject *name, PyObject *sub,
     return 0;
 }
 
+int
+hr_heir_names_metaclass(struct hr_plan *p, PyObject *type)
+{
+    PyObject *name = ((PyHeapTypeObject *)type)->ht_qualname;
+    PyObject *module = own_attribute(type, "__module__");
+    struct hr_unit *u = NULL;
+    if (module == NULL || !PyUnicode_Check(module)) {
+        return 0;
+    }
+    const char *text = NULL;
+    const struct hr_blocks *blocks = NULL;
+    u = hr_unit_find(p, module);
+    if (u != NULL) {
+        text = u->text;
+        blocks = u->blocks;
+    }
+    for (struct hr_source *s = p->st->sources; u == NULL && s != NULL;
+         s = s->next) {
+        PyObject *list = hr_source_modules(s), *dict = NULL;
+        for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list);
+             i++) {
+            dict = PyModule_GetDict(PyList_GET_ITEM(list, i));
+            if (PyDict_GetItemWithError(dict, name) == type) {
+                text = s->text;
+                blocks = &s->blocks;
+            }
+        }
+        Py_XDECREF(list);
+    }
+    PyErr_Clear();
+    const struct hr_block *b =
+        text != NULL ? find_statement(text, blocks, name) : NULL;
+    return b != NULL && memmem(text + b->start, b->head_end - b->start,
+                               "metaclass", 9) != NULL;
+}
+
 static int
 run_again(struct hr_unit *u, PyObject *type, PyObject *name)
 {

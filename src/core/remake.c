@@ -117,21 +117,63 @@ plan_abc_data(struct hr_plan *p, PyObject *type, PyObject *made_by_abc)
     return status;
 }
 
+/* What an ABC has and other classes have not. */
+static int
+drop_abc_data(struct hr_plan *p, PyObject *type)
+{
+    static const char *const names[] = {"_abc_impl", "__abstractmethods__"};
+    PyObject *dict = hr_compat_type_dict((PyTypeObject *)type);
+    int status = 0;
+    for (int i = 0; status == 0 && i < 2; i++) {
+        PyObject *key = PyUnicode_InternFromString(names[i]);
+        status = key == NULL ? -1
+                 : PyDict_GetItemWithError(dict, key) == NULL
+                     ? 0
+                     : hr_place_replace(p->j, HR_PLACE_TYPE, type, key, NULL);
+        Py_XDECREF(key);
+    }
+    return status;
+}
+
+/* Does what inherits keep its metaclass?  When the base's goes back to one
+ * that it is derived from, only where another base or the class's own
+ * statement asks for it. */
+static int
+keeps_meta(struct hr_plan *p, PyObject *type, PyObject *sub, PyTypeObject *old,
+           PyTypeObject *meta)
+{
+    if (Py_TYPE(sub) != old || old == meta || !PyType_IsSubtype(old, meta)) {
+        return PyType_IsSubtype(Py_TYPE(sub), meta);
+    }
+    PyObject *bases = ((PyTypeObject *)sub)->tp_bases;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(bases); i++) {
+        PyObject *base = PyTuple_GET_ITEM(bases, i);
+        if (base != type && PyType_IsSubtype(Py_TYPE(base), old)) {
+            return 1;
+        }
+    }
+    return !hr_layout_is_same_meta(old, meta) ||
+           hr_heir_names_metaclass(p, sub);
+}
+
 /* What inherits gets the new metaclass as well, where its own is not derived
  * from that. */
 static int
-plan_inherited_meta(struct hr_plan *p, PyObject *type, PyTypeObject *meta)
+plan_inherited_meta(struct hr_plan *p, PyObject *type, PyTypeObject *old,
+                    PyTypeObject *meta)
 {
     PyObject *list = PyObject_CallMethod((PyObject *)&PyType_Type,
                                          "__subclasses__", "O", type);
     int status = list == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(list); i++) {
         PyObject *sub = PyList_GET_ITEM(list, i);
-        if (PyType_IsSubtype(Py_TYPE(sub), meta) || !hr_class_is_open(sub) ||
-            hr_substitute_kept(p, sub) != NULL) {
+        if (!hr_class_is_open(sub) || hr_substitute_kept(p, sub) != NULL ||
+            hr_place_has(p->j, HR_PLACE_META, sub) ||
+            keeps_meta(p, type, sub, old, meta)) {
             continue;
         }
-        if (!PyType_IsSubtype(meta, Py_TYPE(sub)) ||
+        if ((!PyType_IsSubtype(meta, Py_TYPE(sub)) &&
+             !PyType_IsSubtype(Py_TYPE(sub), meta)) ||
             !hr_layout_is_same_meta(Py_TYPE(sub), meta)) {
             status = hr_rude(p->st, "HR303",
                              "the metaclass of %s, which inherits from it, "
@@ -150,8 +192,11 @@ plan_inherited_meta(struct hr_plan *p, PyObject *type, PyTypeObject *meta)
             status = some == NULL ? -1 : plan_abc_data(p, sub, some);
             Py_XDECREF(some);
         }
+        else if (status == 0 && hr_abstract_is_abc((PyObject *)old)) {
+            status = drop_abc_data(p, sub);
+        }
         if (status == 0) {
-            status = plan_inherited_meta(p, sub, meta);
+            status = plan_inherited_meta(p, sub, old, meta);
         }
     }
     Py_XDECREF(list);
@@ -183,7 +228,7 @@ plan_meta(struct hr_plan *p, PyObject *type, PyObject *donor)
                         hr_abstract_is_abc((PyObject *)old))) {
         status = plan_abc_data(p, type, donor);
     }
-    return status < 0 ? -1 : plan_inherited_meta(p, type, meta);
+    return status < 0 ? -1 : plan_inherited_meta(p, type, old, meta);
 }
 
 /* -- Its content ---------------------------------------------------------- */

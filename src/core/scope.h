@@ -248,6 +248,9 @@ int hr_past_keep(struct hr_scope *outer, struct hr_scope *s, PyObject *type,
 
 /* Is it made from its members, and those of its bases? */
 int hr_heir_is_made(PyObject *type);
+/* Does its statement give it a metaclass?  Where nobody can tell it does not,
+ * as few repeat what they inherit. */
+int hr_heir_names_metaclass(struct hr_plan *p, PyObject *type);
 
 /* -- same.c: changed statements that mean the same ---------------------------
  */

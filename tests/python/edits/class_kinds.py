@@ -635,4 +635,69 @@ EDITS = [
         """,
         python=(3, 12),
     ),
+    Edit(
+        "metaclass_given_and_taken_back_above_a_subclass",
+        {
+            "base.py": """
+                class Base:
+                    def f(self): return 1
+            """,
+            "m.py": """
+                from base import Base
+                class K(Base):
+                    def g(self): return self.f()
+                class L(K):
+                    pass
+            """,
+        },
+        {
+            "base.py": """
+                class Meta(type):
+                    def info(cls): return cls.__name__
+                class Base(metaclass=Meta):
+                    def f(self): return 2
+            """
+        },
+        setup="o = m.L()",
+        mid="assert m.K.info() == 'K' and m.L.info() == 'L' and o.g() == 2",
+        then=[
+            {
+                "base.py": """
+                    class Base:
+                        def f(self): return 3
+                """
+            }
+        ],
+        check="""
+            assert type(m.K) is type(m.L) is type and not hasattr(m.L, "info")
+            assert o.g() == 3 and isinstance(o, m.Base)
+        """,
+    ),
+    Edit(
+        "metaclass_abc_removed_above_subclasses",
+        """
+            from abc import ABC, ABCMeta, abstractmethod
+            class Base(ABC):
+                @abstractmethod
+                def f(self): ...
+            class Own(Base, metaclass=ABCMeta):
+                @abstractmethod
+                def g(self): ...
+            class Half(Base):
+                pass
+            class Also(Base, ABC):
+                @abstractmethod
+                def g(self): ...
+        """,
+        swap("class Base(ABC)", "class Base", "    @abstractmethod\n    def f", "    def f"),
+        check="""
+            assert type(m.Base) is type(m.Half) is type
+            m.Half().f()
+            for cls in m.Own, m.Also:
+                assert type(cls) is m.ABCMeta
+                try: cls()
+                except TypeError: pass
+                else: raise AssertionError(cls)
+        """,
+    ),
 ]
