@@ -63,18 +63,52 @@ get_search_path(PyObject *package)
     return list;
 }
 
+/* `import p.x`: the exception names the module. */
+static int
+read_missing_module(PyObject *name, PyObject **package, PyObject **last)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
+    *package = PyUnicode_Substring(name, 0, dot < 0 ? 0 : dot);
+    *last = PyUnicode_Substring(name, dot + 1, n);
+    return *package == NULL || *last == NULL ? -1 : 0;
+}
+
+/* `from p import x`: it names the package, and x in its text, where it is a
+ * name (Python 3.12 has an attribute for it). */
+static int
+read_missing_name(PyObject *exception, PyObject *name, PyObject **package,
+                  PyObject **last)
+{
+    static const char begin[] = "cannot import name '";
+    PyObject *text = PyObject_Str(exception);
+    Py_ssize_t from = (Py_ssize_t)sizeof begin - 1, to = -1;
+    if (text != NULL) {
+        PyObject *head = PyUnicode_FromString(begin);
+        if (head != NULL &&
+            PyUnicode_Tailmatch(text, head, 0, PY_SSIZE_T_MAX, -1) == 1) {
+            to = PyUnicode_FindChar(text, '\'', from,
+                                    PyUnicode_GET_LENGTH(text), 1);
+        }
+        Py_XDECREF(head);
+    }
+    *last = to > from ? PyUnicode_Substring(text, from, to) : NULL;
+    *package = *last != NULL ? Py_NewRef(name) : NULL;
+    Py_XDECREF(text);
+    return *last == NULL ? -1 : 0;
+}
+
 void
 hr_await_module(struct hr_state *st, PyObject *exception)
 {
     PyObject *name = PyObject_GetAttrString(exception, "name");
     PyObject *package = NULL, *last = NULL, *folders = NULL;
-    if (name != NULL && PyUnicode_Check(name) && st->engine != NULL) {
-        Py_ssize_t n = PyUnicode_GET_LENGTH(name);
-        Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
-        package = PyUnicode_Substring(name, 0, dot < 0 ? 0 : dot);
-        last = PyUnicode_Substring(name, dot + 1, n);
-    }
-    if (package != NULL && last != NULL) {
+    int is_module =
+        PyErr_GivenExceptionMatches(exception, PyExc_ModuleNotFoundError);
+    if (name != NULL && PyUnicode_Check(name) && st->engine != NULL &&
+        (is_module
+             ? read_missing_module(name, &package, &last)
+             : read_missing_name(exception, name, &package, &last)) == 0) {
         folders = get_search_path(package);
     }
     for (Py_ssize_t i = 0; folders != NULL && i < PyList_GET_SIZE(folders);

@@ -125,7 +125,7 @@ hr_refuse_exception(struct hr_plan *p, struct hr_unit *u)
     else if (PyErr_GivenExceptionMatches(type, p->st->interrupted)) {
         number = "HR111";
     }
-    else if (PyErr_GivenExceptionMatches(type, PyExc_ModuleNotFoundError)) {
+    else if (PyErr_GivenExceptionMatches(type, PyExc_ImportError)) {
         hr_await_module(p->st, value);
     }
     PyErr_Clear();

@@ -179,3 +179,28 @@ def test_a_save_waits_for_a_package_without_a_folder(project):
     project.wait(lambda: m.X == 2)
     project.write(**{"pack/sub": "Y = 3\n"})
     project.wait(lambda: m.X == 3)
+
+
+@pytest.mark.parametrize("statement", ["from . import b", "from p import b"])
+def test_a_save_waits_for_a_submodule_that_is_imported_by_its_name(project, statement):
+    project.load(m="import p\n", **{"p/__init__": "X = 1\n"})
+    p = project.module("p")
+    project.start()
+    project.write(**{"p/__init__": f"{statement}\nX = b.Y\n"})
+    project.wait(lambda: "cannot import name 'b'" in project.text())
+    project.write(**{"p/b": "Y = 2\n"})
+    project.wait(lambda: p.X == 2)
+    project.write(**{"p/b": "Y = 3\n"})
+    project.wait(lambda: p.X == 3)
+
+
+def test_a_name_that_no_module_has_is_not_waited_for(project):
+    m = project.load(m="X = 1\n", a="Y = 1\n")
+    project.start()
+    project.write(m="from a import Z\nX = Z\n")
+    project.wait(lambda: "cannot import name 'Z'" in project.text())
+    project.write(a="Y = 1\nZ = 2\n")
+    project.engine.sync(5)
+    project.write(a="Y = 1\nZ = 3\n")
+    project.write(m="from a import Z\nX = Z + 0\n")
+    project.wait(lambda: m.X == 3)
