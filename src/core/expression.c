@@ -269,7 +269,8 @@ is_of_types(PyObject *o)
     return PyType_Check(o) || o == Py_None || strstr(name, "Alias") != NULL ||
            strstr(name, "UnionType") != NULL ||
            strcmp(name, "_SpecialForm") == 0 ||
-           strcmp(name, "_TupleType") == 0;
+           strcmp(name, "_TupleType") == 0 ||
+           strcmp(name, "_CallableType") == 0;
 }
 
 static enum hr_kind

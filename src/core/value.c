@@ -12,9 +12,20 @@
 static int
 is_library_value(PyTypeObject *t)
 {
-    static const char *const names[] = {
-        "re.Pattern", "datetime.timedelta", "datetime.date", "decimal.Decimal",
-        "PosixPath",  "PurePosixPath",      "Fraction",      NULL};
+    static const char *const names[] = {"re.Pattern",
+                                        "datetime.timedelta",
+                                        "datetime.date",
+                                        "decimal.Decimal",
+                                        "types.GenericAlias",
+                                        "types.UnionType",
+                                        "PosixPath",
+                                        "PurePosixPath",
+                                        "Fraction",
+                                        "_GenericAlias",
+                                        "_CallableGenericAlias",
+                                        "_UnionGenericAlias",
+                                        "_LiteralGenericAlias",
+                                        NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(t->tp_name, names[i]) == 0) {
             if (!(t->tp_flags & Py_TPFLAGS_HEAPTYPE) || i < 4) {
@@ -25,8 +36,9 @@ is_library_value(PyTypeObject *t)
             const char *m = module != NULL && PyUnicode_Check(module)
                                 ? PyUnicode_AsUTF8(module)
                                 : NULL;
-            return m != NULL && (strncmp(m, "pathlib", 7) == 0 ||
-                                 strcmp(m, "fractions") == 0);
+            return m != NULL &&
+                   (strncmp(m, "pathlib", 7) == 0 ||
+                    strcmp(m, "fractions") == 0 || strcmp(m, "typing") == 0);
         }
     }
     return 0;
