@@ -233,6 +233,59 @@ plan_meta(struct hr_plan *p, PyObject *type, PyObject *donor)
 
 /* -- Its content ---------------------------------------------------------- */
 
+/* A method that stays has the body of a new one: whoever got that when the
+ * class was made (a metaclass, a table of commands) is to hold the one that
+ * stays, which the next edit changes. */
+static int
+pair_functions(struct hr_plan *p, PyObject *old, PyObject *new)
+{
+    static const char *const parts[] = {"__func__", "fget", "fset", "fdel",
+                                        NULL};
+    PyTypeObject *type = Py_TYPE(new);
+    int status = 0;
+    if (old == new || Py_TYPE(old) != type) {
+        return 0;
+    }
+    if (type == &PyFunction_Type) {
+        return hr_place_has(p->j, HR_PLACE_FUNCTION, old)
+                   ? hr_substitute_add(p, new, old)
+                   : 0;
+    }
+    if (type != &PyStaticMethod_Type && type != &PyClassMethod_Type &&
+        type != &PyProperty_Type) {
+        return 0;
+    }
+    for (int i = 0; status == 0 && parts[i] != NULL; i++) {
+        PyObject *a = PyObject_GetAttrString(old, parts[i]);
+        PyObject *b = a ? PyObject_GetAttrString(new, parts[i]) : NULL;
+        PyErr_Clear(); /* a property has no __func__ */
+        if (b != NULL && PyFunction_Check(b)) {
+            status = pair_functions(p, a, b);
+        }
+        Py_XDECREF(b);
+        Py_XDECREF(a);
+    }
+    return status;
+}
+
+static int
+pair_members(struct hr_plan *p, PyObject *type, PyObject *donor)
+{
+    PyObject *live =
+        hr_layer_dict(p->st, HR_LAYER_SOURCES, HR_PLACE_TYPE, type);
+    PyObject *name, *value;
+    Py_ssize_t pos = 0;
+    int status = live == NULL ? -1 : 0;
+    while (status == 0 &&
+           PyDict_Next(hr_compat_type_dict((PyTypeObject *)donor), &pos, &name,
+                       &value)) {
+        PyObject *old = PyDict_GetItemWithError(live, name);
+        status = old != NULL ? pair_functions(p, old, value) : 0;
+    }
+    Py_XDECREF(live);
+    return status;
+}
+
 /* The live class takes the content of the donor. */
 static int
 take_content(struct hr_plan *p, PyObject *type, PyObject *donor)
@@ -247,7 +300,7 @@ take_content(struct hr_plan *p, PyObject *type, PyObject *donor)
                      : hr_class_plan(p->st, p->j, type, donor, type,
                                      HR_LAYER_SOURCES);
     }
-    return status;
+    return status < 0 ? -1 : pair_members(p, type, donor);
 }
 
 int

@@ -700,4 +700,93 @@ EDITS = [
                 else: raise AssertionError(cls)
         """,
     ),
+    Edit(
+        "registry_of_methods_of_a_class_made_again",
+        {
+            "base.py": """
+                ALL = []
+                class Commands:
+                    def __init_subclass__(cls, **kw):
+                        super().__init_subclass__(**kw)
+                        cls.table = {n: f for n, f in vars(cls).items() if callable(f)}
+                        ALL.extend(cls.table.values())
+                class Meta(type):
+                    def __new__(meta, name, bases, ns):
+                        cls = super().__new__(meta, name, bases, ns)
+                        cls.parts = [v for v in ns.values() if hasattr(v, "__get__")]
+                        return cls
+            """,
+            "m.py": """
+                from base import Commands, Meta
+                class A(Commands):
+                    x = 1
+                    def go(self): return ("go", self.x)
+                class B(metaclass=Meta):
+                    x = 1
+                    def go(self): return ("go", self.x)
+                    @classmethod
+                    def make(cls): return "make"
+                    @property
+                    def size(self): return "size"
+            """,
+        },
+        """
+            from base import Commands, Meta
+            class A(Commands):
+                x = 2
+                def go(self): return ("go", self.x)
+            class B(metaclass=Meta):
+                x = 2
+                def go(self): return ("go", self.x)
+                @classmethod
+                def make(cls): return "make"
+                @property
+                def size(self): return "size"
+        """,
+        setup="import base; a, b = m.A(), m.B()",
+        then=[
+            """
+            from base import Commands, Meta
+            class A(Commands):
+                x = 2
+                def go(self): return ("GO", self.x)
+            class B(metaclass=Meta):
+                x = 2
+                def go(self): return ("GO", self.x)
+                @classmethod
+                def make(cls): return "MAKE"
+                @property
+                def size(self): return "SIZE"
+            """
+        ],
+        check="""
+            assert m.A.table["go"] is m.A.go and a.table["go"](a) == ("GO", 2)
+            assert [f(a) for f in base.ALL] == [("GO", 2)]
+            go, make, size = m.B.parts
+            assert go is m.B.go and go(b) == ("GO", 2)
+            assert make.__func__(m.B) == "MAKE" and size.fget(b) == "SIZE"
+        """,
+    ),
+    Edit(
+        "pydantic_validator_body_after_a_field",
+        """
+            from pydantic import BaseModel, field_validator
+            class User(BaseModel):
+                name: str
+                tags: list = []
+                @field_validator("name")
+                @classmethod
+                def check(cls, v): return v.strip()
+            class Admin(User):
+                level: int = 1
+        """,
+        swap("tags: list = []", 'tags: list = ["a"]'),
+        mid="assert m.User(name=' q ').tags == ['a']",
+        then=[swap("return v.strip()", 'return v.strip() + "!"')],
+        check="""
+            assert m.User(name=" q ").name == "q!" == m.Admin(name="q").name
+            assert m.User(name="x").tags == ["a"]
+        """,
+        needs="pydantic",
+    ),
 ]
