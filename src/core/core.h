@@ -470,6 +470,9 @@ PyObject *hr_original_find(struct hr_state *st, PyObject *owner,
                            PyObject *original);
 /* The original that f had, or a new one. */
 PyObject *hr_original_make(struct hr_state *st, PyObject *f);
+/* The same for what is not replaced yet, a function or a bound method; a new
+ * reference to itself for what has no body. */
+PyObject *hr_original_give(struct hr_state *st, PyObject *o);
 /* What all originals need to follow the sources' journal j. */
 int hr_original_mirror(struct hr_state *st, struct hr_journal *j,
                        struct hr_journal *mirror);

@@ -29,10 +29,9 @@ is_replaced(struct hr_request *r, PyObject *o)
 
 /* The globals of a live file? */
 static int
-is_live(PyObject *globals)
+is_live(PyObject *globals, const char *key)
 {
-    PyObject *name =
-        globals ? PyDict_GetItemString(globals, "__name__") : NULL;
+    PyObject *name = globals ? PyDict_GetItemString(globals, key) : NULL;
     const char *text =
         name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
     PyErr_Clear();
@@ -69,7 +68,7 @@ get_globals(PyObject *o)
 static int
 is_in_live_file(struct hr_request *r)
 {
-    return r->live || is_live(get_globals(r->after));
+    return r->live || is_live(get_globals(r->after), "__name__");
 }
 
 /* -- What a replacement holds --------------------------------------------- */
@@ -296,7 +295,7 @@ map_object(struct hr_request *r, PyObject *o, int depth)
         return get_original(r, o);
     }
     if (depth > 0 && PyFunction_Check(o) &&
-        (is_live(PyFunction_GET_GLOBALS(o)) ||
+        (is_live(PyFunction_GET_GLOBALS(o), "__name__") ||
          (((PyCodeObject *)PyFunction_GET_CODE(o))->co_flags & CO_NESTED))) {
         return map_function(r, o, depth);
     }
@@ -354,6 +353,21 @@ keep_names(struct hr_request *r, PyObject *globals)
                         : PyDict_SetItem(globals, r->name, r->original);
     }
     return 0;
+}
+
+/* The attributes of an object of a live file's class that is called; NULL when
+ * there are none.  A new reference. */
+static PyObject *
+get_attributes(PyObject *o)
+{
+    o = PyMethod_Check(o) ? PyMethod_GET_SELF(o) : o;
+    if (!hr_class_is_open((PyObject *)Py_TYPE(o)) ||
+        !is_live(hr_compat_type_dict(Py_TYPE(o)), "__module__")) {
+        return NULL;
+    }
+    PyObject *dict = hr_compat_instance_dict(o);
+    PyErr_Clear();
+    return dict;
 }
 
 /* Does code of the module with these globals call replace(), for the live file
@@ -416,13 +430,16 @@ hr_meaning_keep_names(struct hr_request *r, struct hr_journal *j)
     if (is_kept(r)) {
         return 0;
     }
-    if (run != NULL && keep_names(r, run->globals) < 0) {
+    PyObject *attributes = get_attributes(r->after);
+    int kept = attributes == NULL ? 0 : keep_names(r, attributes);
+    Py_XDECREF(attributes);
+    if (kept < 0 || (run != NULL && keep_names(r, run->globals) < 0)) {
         return -1;
     }
     if (own == NULL || (run != NULL && own == run->globals)) {
         return 0;
     }
-    return is_live(own) ? keep_names(r, own)
+    return is_live(own, "__name__") ? keep_names(r, own)
            : run != NULL && is_helper(r, own, run->globals)
                ? plan_names(r, j, own)
                : 0;

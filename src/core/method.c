@@ -93,7 +93,9 @@ core_restore_all(PyObject *module, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(original_doc, "original(func)\n--\n\n"
                            "A callable that runs the original of `func` while "
                            "it is replaced; `func`\n"
-                           "itself when it is not.");
+                           "itself when it is not. In a live file, which may "
+                           "replace it later, always\n"
+                           "that callable.");
 
 static PyObject *
 core_original(PyObject *module, PyObject *func)

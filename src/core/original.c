@@ -8,6 +8,8 @@
  * - it stands for its function where that is to be replaced or restored;
  * - it is the original again when its function is replaced again.
  *
+ * A live file may ask for it before it replaces the function.
+ *
  * For replace.c, request.c, patch.c and layer.c.
  */
 #include "core.h"
@@ -150,6 +152,25 @@ hr_original_make(struct hr_state *st, PyObject *f)
         Py_XDECREF(original);
     }
     return hr_function_clone(f, NULL, NULL);
+}
+
+PyObject *
+hr_original_give(struct hr_state *st, PyObject *o)
+{
+    PyObject *f = PyMethod_Check(o) ? PyMethod_GET_FUNCTION(o) : o;
+    PyObject *known = PyFunction_Check(f) ? find_function(st, f) : NULL;
+    if (known != NULL || !PyFunction_Check(f)) {
+        Py_XDECREF(known);
+        return Py_NewRef(o);
+    }
+    PyObject *original = hr_original_make(st, f);
+    if (original != NULL && hr_original_note(st, original, f) < 0) {
+        Py_CLEAR(original);
+    }
+    if (original != NULL && f != o) {
+        Py_SETREF(original, PyMethod_New(original, PyMethod_GET_SELF(o)));
+    }
+    return original;
 }
 
 int

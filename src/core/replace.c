@@ -206,7 +206,9 @@ hr_original(struct hr_state *st, PyObject *func)
 {
     hr_patch *p = hr_patch_find(st, NULL, func);
     if (p == NULL) {
-        return Py_NewRef(func);
+        /* The live file may be about to replace it. */
+        return hr_patch_run(st) != NULL ? hr_original_give(st, func)
+                                        : Py_NewRef(func);
     }
     if (PyMethod_Check(func) && PyFunction_Check(p->original)) {
         return PyMethod_New(p->original, PyMethod_GET_SELF(func));

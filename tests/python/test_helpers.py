@@ -291,3 +291,27 @@ def test_members_replaced_and_restored_later(live, module, by, owner, name, new,
         assert eval(call, {"m": m}) == ("n", 1)
         assert own.off() is True
         assert eval(call, {"m": m}) == 1
+
+
+@pytest.mark.parametrize("held", ["f", "original(f)", "original(tg.f)"])
+@pytest.mark.parametrize("after", ["W({})", "W({}).__call__"])
+def test_an_object_that_holds_the_original(live, tg, held, after):
+    live.start()
+    text = "class W:\n    def __init__(self, f): self.f = f\n"
+    text += "    def __call__(self, x): return ('w', self.f(x))\n"
+    for n in range(3):
+        save(live, f"{text}replace(tg, f, {after.format(held)}) #{n}\n")
+        assert tg.f(1) == ("w", ("f", 1))
+    live.engine.restore_all()
+    assert tg.f(1) == ("f", 1)
+    assert live.engine.original(tg.f) is tg.f, "outside of live files"
+
+
+def test_an_object_of_the_program_is_left_alone(live, tg, helper):
+    h = helper(
+        "from tg import f\nclass W:\n    def __init__(self): self.f = f\n"
+        "    def __call__(self, x): return x\nw = W()\n"
+    )
+    live.start()
+    save(live, "from the_helper import w\nreplace(tg, f, w)\n")
+    assert h.w.f is tg.f and tg.f(3) == 3
