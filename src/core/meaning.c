@@ -23,8 +23,7 @@ static int
 is_replaced(struct hr_request *r, PyObject *o)
 {
     return hr_patch_is_same(o, r->before) || hr_patch_is_same(o, r->asked) ||
-           (r->patch != NULL && (hr_patch_is_same(o, r->patch->after) ||
-                                 hr_patch_has_put(r->patch, o)));
+           (r->patch != NULL && hr_patch_has_put(r->patch, o));
 }
 
 /* The globals of a live file? */
@@ -332,7 +331,11 @@ keep_names(struct hr_request *r, PyObject *globals)
     PyObject *key, *value;
     Py_ssize_t pos = 0;
     while (PyDict_Next(globals, &pos, &key, &value)) {
-        if (value == r->after) {
+        /* One of several that the file replaces it with in turn. */
+        int own = PyFunction_Check(value) &&
+                  PyFunction_GET_GLOBALS(value) == globals &&
+                  value != r->before;
+        if (value == r->after || own) {
             continue;
         }
         PyObject *mapped = map_object(r, value, 0);

@@ -315,3 +315,26 @@ def test_an_object_of_the_program_is_left_alone(live, tg, helper):
     live.start()
     save(live, "from the_helper import w\nreplace(tg, f, w)\n")
     assert h.w.f is tg.f and tg.f(3) == 3
+
+
+@pytest.mark.parametrize("owner, name", [("tg", "f"), ("tg", "obj"), ("tg.k", "m")])
+def test_a_live_file_replaces_with_one_or_the_other(live, tg, owner, name):
+    tg.k = tg.K()
+    call = eval(f"{owner}.{name}")
+    want = call(1)
+    live.start()
+    save_here(
+        live,
+        f"import tg\nold = {owner}.{name}\n"
+        "def a(x): return ('a', old(x))\n"
+        "def b(x): return ('b', old(x))\n"
+        "def both(x): return ('both', a(x))\n"
+        f"def use(how): replace({owner}, {owner}.{name}, globals()[how])\n",
+    )
+    own = sys.modules["reloadable_a"]
+    for how in "a", "b", "a", "a", "both", "b", "a":
+        own.use(how)
+        inner = ("a", want) if how == "both" else want
+        assert eval(f"{owner}.{name}")(1) == (how, inner)
+    live.engine.restore_all()
+    assert eval(f"{owner}.{name}")(1) == want

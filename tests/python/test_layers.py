@@ -69,7 +69,7 @@ class Player:
         self.model = Model({"m": "m0", "n": "n0", "x": "x0", "f": "f0"})
         self.folder = tmp_path / "live"
         self.folder.mkdir()
-        self.engine.start(live=self.folder, watch=False)
+        self.engine.start(live=self.folder)
         self.m = project.load(m=text(self.model.base))
         self.k, self.held = self.m.K(), self.m.f
         self.bound = self.k.m
