@@ -100,13 +100,10 @@ find(struct hr_state *st, PyObject *owner, PyObject *func)
                     return p;
                 }
             }
-            else if (pass == 1) {
-                /* What stands there goes before what it was made from. */
-                if (hr_patch_has_put(p, func) && is_owner(p, owner)) {
-                    return p;
-                }
-            }
-            else if (hr_patch_is_same(p->after, func) && is_owner(p, owner)) {
+            /* What stands there goes before what it was made from. */
+            else if ((pass == 1 ? hr_patch_has_put(p, func)
+                                : hr_patch_is_same(p->after, func)) &&
+                     is_owner(p, owner)) {
                 return p;
             }
             else if (p->by_owner && PyMethod_Check(func) &&

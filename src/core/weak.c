@@ -61,7 +61,7 @@ exchange_in_holders(PyObject *old, PyObject *new)
         if (PyDict_CheckExact(o)) {
             status = exchange_in_dict(o, old, new);
         }
-        else if (PySet_CheckExact(o)) {
+        else if (Py_TYPE(o) == &PySet_Type) {
             status = PySet_Discard(o, old) < 0 ? -1 : PySet_Add(o, new);
         }
     }
