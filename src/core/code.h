@@ -350,6 +350,8 @@ int hr_bytecode_number(const char *name);
 int hr_bytecode_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_bytecode_stored_names(PyObject *code);
+/* Which constant is given to the name, and not used otherwise?  Or -1. */
+Py_ssize_t hr_bytecode_only_stored(PyObject *code, const char *name);
 /* What the code of a module or class does to a name: these bits, or -1. */
 enum {
     HR_USES_VALUE = 1, /* reads it before it binds it */

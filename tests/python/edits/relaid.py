@@ -115,4 +115,37 @@ EDITS = [
             assert m.K.__module__ == m.E.__module__ == "p"
         """,
     ),
+    Edit(
+        "lines_of_a_class_in_a_function_that_moved",
+        """
+        def mk():
+            class K:
+                X = 20
+                def g(self): return 1
+                class Inner:
+                    Y = 10
+            return K
+        """,
+        """
+        import sys
+
+
+        def mk():
+            class K:
+                X = 20
+                def g(self): return 1
+                class Inner:
+                    Y = 10
+            return K
+        """,
+        setup="import inspect, linecache; mk = m.mk",
+        check="""
+            linecache.checkcache()
+            K = mk()
+            assert inspect.getsource(K).lstrip().startswith("class K:"), inspect.getsource(K)
+            assert K.g.__code__.co_firstlineno == 7
+            assert inspect.getsource(K.Inner).lstrip().startswith("class Inner:")
+            assert getattr(K, "__firstlineno__", 5) == 5
+        """,
+    ),
 ]
