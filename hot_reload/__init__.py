@@ -89,8 +89,8 @@ def start(*roots, live=None, skip=(), watch=True):
     roots: folders whose Python sources are followed; with neither roots nor
     live, the folder of the program.  live: a folder of live files, or
     several; each `*.py` directly in it runs now and at every save.  skip: names
-    in the live folders that are no live files.  watch: whether a save makes
-    it live, or has a live file run; if not, only apply() does.
+    in the live folders that are no live files.  watch: whether a save of a
+    source makes it live; if not, only apply() does.
 
     Raises NotADirectoryError for a folder that is not there, OSError when one of
     live files cannot be watched.
@@ -114,8 +114,6 @@ def start(*roots, live=None, skip=(), watch=True):
         _core.set("time_limit", int(limit))
     if roots:
         _core.set("manual", not watch)
-    if live:
-        _core.set("manual_live", not watch)
     _core.start(roots, live, ("__init__.py", *skip))
     SourceFileLoader.get_code = _get_code
 

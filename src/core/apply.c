@@ -103,6 +103,57 @@ hr_apply_is_in_live(struct hr_state *st, const char *path)
 
 /* -- Reading and running -------------------------------------------------- */
 
+/* Each save of a live file is run once, by apply() or by the engine's thread:
+ * whichever comes second finds the content here. */
+static int
+take_same(PyObject *dict, const struct hr_change *c)
+{
+    PyObject *path = PyUnicode_DecodeFSDefault(c->path);
+    PyObject *hash = path ? PyDict_GetItemWithError(dict, path) : NULL;
+    int same = 0;
+    if (hash != NULL) {
+        same = PyLong_AsUnsignedLongLong(hash) == c->hash;
+        (void)PyDict_DelItem(dict, path);
+    }
+    Py_XDECREF(path);
+    PyErr_Clear();
+    return same;
+}
+
+void
+hr_apply_note_run(struct hr_engine *e, const struct hr_change *c,
+                  enum hr_mode mode)
+{
+    PyObject *hash = PyLong_FromUnsignedLongLong(c->hash);
+    PyObject *path = PyUnicode_DecodeFSDefault(c->path);
+    PyObject *dict = mode == HR_MODE_APPLY      ? e->applied
+                     : mode == HR_MODE_STARTING ? NULL
+                                                : e->ran;
+    if (dict != NULL && hash != NULL && path != NULL) {
+        (void)PyDict_SetItem(dict, path, hash);
+    }
+    Py_XDECREF(path);
+    Py_XDECREF(hash);
+    PyErr_Clear();
+}
+
+/* The newest revision of a live file.  New reference, or NULL. */
+static PyObject *
+find_revision(struct hr_state *st, const char *path)
+{
+    PyObject *name = PyUnicode_DecodeFSDefault(path), *found = NULL;
+    for (Py_ssize_t i = PyList_GET_SIZE(st->revisions);
+         name != NULL && found == NULL && i-- > 0;) {
+        PyObject *r = PyList_GET_ITEM(st->revisions, i);
+        if (PySequence_Contains(((hr_revision *)r)->files, name) == 1) {
+            found = Py_NewRef(r);
+        }
+    }
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return found;
+}
+
 /* Read files as the watcher does, and handle them.  A new reference; NULL
  * without an exception when there was nothing to do. */
 static PyObject *
@@ -111,6 +162,7 @@ run_paths(struct hr_engine *e, char *const *paths, size_t count,
 {
     struct hr_change *changes = PyMem_Calloc(count, sizeof *changes);
     struct hr_moment m;
+    const char *already = NULL;
     int hold = 0;
     if (changes == NULL) {
         return PyErr_NoMemory();
@@ -132,17 +184,16 @@ run_paths(struct hr_engine *e, char *const *paths, size_t count,
     m.saved_ns = changes[0].event_ns;
     m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
     for (size_t i = 0; i < count && mode == HR_MODE_APPLY; i++) {
-        PyObject *hash = PyLong_FromUnsignedLongLong(changes[i].hash);
-        PyObject *path = PyUnicode_DecodeFSDefault(paths[i]);
-        if (changes[i].live && hash != NULL && path != NULL) {
-            (void)PyDict_SetItem(e->applied, path, hash);
+        if (changes[i].live && take_same(e->ran, &changes[i])) {
+            changes[i].live = 0; /* its save was faster */
+            already = paths[i];
         }
-        Py_XDECREF(path);
-        Py_XDECREF(hash);
-        PyErr_Clear();
     }
     PyObject *result = hr_batch_handle(e, changes, count, &m, mode, &hold);
     hr_batch_unlock(e);
+    if (result == NULL && already != NULL && !PyErr_Occurred()) {
+        result = find_revision(e->st, already);
+    }
     for (size_t i = 0; i < count; i++) {
         free(changes[i].text);
         free(changes[i].error);
@@ -198,19 +249,9 @@ hr_apply_drop_applied(struct hr_engine *e, struct hr_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct hr_change *c = &batch->changes[i];
-        PyObject *path =
-            c->path && c->live ? PyUnicode_DecodeFSDefault(c->path) : NULL;
-        PyObject *hash =
-            path ? PyDict_GetItemWithError(e->applied, path) : NULL;
-        if (hash != NULL) {
-            int same = PyLong_AsUnsignedLongLong(hash) == c->hash;
-            (void)PyDict_DelItem(e->applied, path);
-            if (same) {
-                c->live = 0;
-            }
+        if (c->path != NULL && c->live && take_same(e->applied, c)) {
+            c->live = 0;
         }
-        Py_XDECREF(path);
-        PyErr_Clear();
     }
 }
 

@@ -336,11 +336,11 @@ hr_batch_handle(struct hr_engine *e, struct hr_change *changes, size_t count,
     if (PyErr_Occurred()) {
         hr_log_exception(e->st, "a batch of saves could not be handled");
     }
-    int saved = mode == HR_MODE_SAVED || mode == HR_MODE_FINAL;
     for (size_t i = 0; i < count; i++) {
-        if (!changes[i].live || (saved && hr_setting(e->st, "manual_live"))) {
+        if (!changes[i].live) {
             continue;
         }
+        hr_apply_note_run(e, &changes[i], mode);
         PyObject *revision = handle_live(e, &changes[i], moment, mode);
         if (revision != NULL) {
             Py_XSETREF(last, revision);

@@ -55,7 +55,8 @@ struct hr_engine {
 
     long time_limit;                  /* in seconds */
     PyObject *roots, *folders, *skip; /* owned: lists of str */
-    PyObject *applied; /* owned: {path: hash} of live files that apply() ran */
+    /* owned: {path: hash} of live files that apply() ran, or a save */
+    PyObject *applied, *ran;
 };
 
 /* How a batch is handled. */
@@ -116,5 +117,8 @@ int hr_apply_add_folder(struct hr_engine *e, PyObject *folder);
 /* Live files that apply() has run already with this content are not live in
  * the batch any more. */
 void hr_apply_drop_applied(struct hr_engine *e, struct hr_batch *batch);
+/* A live file is run in this mode. */
+void hr_apply_note_run(struct hr_engine *e, const struct hr_change *c,
+                       enum hr_mode mode);
 
 #endif /* HR_ENGINE_H */

@@ -100,6 +100,7 @@ new_engine(struct hr_state *st)
     e->folders = PyList_New(0);
     e->skip = PyList_New(0);
     e->applied = PyDict_New();
+    e->ran = PyDict_New();
     e->since = (double)hr_clock_ns(CLOCK_REALTIME) / 1e9;
     e->time_limit = hr_setting(st, "time_limit");
     if (e->time_limit <= 0) {
@@ -138,6 +139,7 @@ free_engine(struct hr_engine *e)
     hr_batch_clear(&e->held);
     hr_batch_clear(&e->refused);
     Py_XDECREF(e->applied);
+    Py_XDECREF(e->ran);
     Py_XDECREF(e->roots);
     Py_XDECREF(e->folders);
     Py_XDECREF(e->skip);

@@ -582,13 +582,20 @@ def test_latency(live, tg):
     assert median < 20
 
 
-def test_not_watched_they_run_when_applied(live, tg):
+@pytest.mark.parametrize("watch", [True, False])
+def test_a_save_runs_once_whoever_is_faster(live, tg, watch):
     live.write("a", "import tg\ntg.ran = getattr(tg, 'ran', 0) + 1\n")
-    live.start(watch=False)
+    live.start(watch=watch)
     assert tg.ran == 1
     for n in range(2, 12):
         live.write("a", f"import tg\ntg.ran = getattr(tg, 'ran', 0) + 1\n# {n}\n")
-        if n % 2:
+        if n % 3 == 0:
             live.engine.sync(5)
-        assert live.engine.apply(live.path("a")).ok and tg.ran == n
-    assert live.engine.sync(5) and tg.ran == 11
+        elif n % 3 == 1:
+            time.sleep(0.001 * n)
+        revision = live.engine.apply(live.path("a"))
+        assert revision.ok and revision.files == [str(live.path("a"))] and tg.ran == n
+        assert live.engine.sync(5) and tg.ran == n
+    live.write("a", "1 / 0\n")
+    live.engine.sync(5)
+    assert not live.engine.apply(live.path("a")).ok
