@@ -234,6 +234,17 @@ plan_members(struct hr_scope *s)
 /* -- Which class, and which of the two ways --------------------------------
  */
 
+/* A class that a decorator has put behind something else is not made again
+ * from what its name holds. */
+static int
+run_behind(struct hr_scope *outer, const struct hr_block *new)
+{
+    return hr_scope_run(outer, new) < 0
+               ? -1
+               : hr_plan_add_edit(outer->u, "changed", outer->prefix,
+                                  outer->u->text, new);
+}
+
 /* `again`: run it as a whole in any case. */
 static int
 plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
@@ -278,6 +289,11 @@ plan_live_class(struct hr_scope *outer, PyObject *type, PyObject *name,
         }
     }
     int whole = again || hr_whole_is_needed(&s, old, new);
+    PyObject *holds = PyDict_GetItemWithError(outer->live, name);
+    if (whole && !again && holds != NULL && !PyType_Check(holds)) {
+        status = run_behind(outer, new);
+        goto done;
+    }
     status =
         whole ? hr_remake_class(outer, &s, name, old, new) : plan_members(&s);
     if (status == 0 && whole) {
@@ -371,6 +387,13 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
     PyObject *expected = s->prefix == NULL
                              ? Py_NewRef(name)
                              : PyUnicode_FromFormat("%U.%U", s->prefix, name);
+    /* A decorator may have returned a function that makes the only object. */
+    PyObject *behind = NULL;
+    if (expected != NULL && live != NULL && old != NULL && old->decorated &&
+        !PyType_Check(live)) {
+        behind = hr_unwrap_class(s, live, expected);
+        live = behind != NULL ? behind : live;
+    }
     if (expected != NULL && live != NULL && old != NULL &&
         hr_class_is_open(live) &&
         PyUnicode_Compare(((PyHeapTypeObject *)live)->ht_qualname, expected) ==
@@ -388,6 +411,7 @@ hr_classdef_plan(struct hr_scope *s, const struct hr_block *old,
                                       s->prefix, s->u->text, new);
         }
     }
+    Py_XDECREF(behind);
     Py_XDECREF(expected);
     Py_DECREF(name);
     return status;

@@ -56,6 +56,91 @@ move_constants(PyCodeObject *c, int delta)
     return moved;
 }
 
+#ifdef HR_CLASS_HAS_FIRST_LINE
+/* Where bytecode, two bytes an instruction, loads the first line of a class
+ * for its attribute; -1 in other code. */
+static Py_ssize_t
+find_first_line(PyCodeObject *c, PyObject *bytes)
+{
+    const unsigned char *at = (unsigned char *)PyBytes_AS_STRING(bytes);
+    Py_ssize_t n = PyBytes_GET_SIZE(bytes);
+    for (Py_ssize_t i = 2; i + 1 < n; i += 2) {
+        if (at[i] == STORE_NAME && at[i - 2] == LOAD_CONST &&
+            at[i + 1] < PyTuple_GET_SIZE(c->co_names) &&
+            PyUnicode_CompareWithASCIIString(
+                PyTuple_GET_ITEM(c->co_names, at[i + 1]), "__firstlineno__") ==
+                0) {
+            return i - 2;
+        }
+    }
+    return -1;
+}
+
+/* Is the constant loaded once only? */
+static int
+is_loaded_once(PyObject *bytes, unsigned char index)
+{
+    const unsigned char *at = (unsigned char *)PyBytes_AS_STRING(bytes);
+    int count = 0;
+    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
+        count += at[i] == LOAD_CONST && at[i + 1] == index;
+    }
+    return count == 1;
+}
+
+/* The body of a class has its first line among its constants as well; it may
+ * share it with a number that only happens to be the same.  The moved code, a
+ * stolen reference. */
+static PyObject *
+move_first_line(PyObject *moved, int delta)
+{
+    PyCodeObject *c = (PyCodeObject *)moved;
+    if (c->co_flags & CO_OPTIMIZED) {
+        return moved;
+    }
+    PyObject *bytes = PyObject_GetAttrString(moved, "co_code");
+    Py_ssize_t i = bytes ? find_first_line(c, bytes) : -1;
+    Py_ssize_t n = PyTuple_GET_SIZE(c->co_consts);
+    unsigned char *at = bytes ? (unsigned char *)PyBytes_AS_STRING(bytes) : 0;
+    PyObject *line = i >= 0 ? PyTuple_GET_ITEM(c->co_consts, at[i + 1]) : NULL;
+    if (line == NULL || !PyLong_Check(line) || n > UCHAR_MAX) {
+        Py_XDECREF(bytes);
+        return bytes == NULL ? (Py_DECREF(moved), NULL) : moved;
+    }
+    int once = is_loaded_once(bytes, at[i + 1]);
+    Py_ssize_t index = once ? at[i + 1] : n;
+    PyObject *consts = PyList_New(0), *other = NULL, *result = NULL;
+    PyObject *code =
+        PyBytes_FromStringAndSize((char *)at, PyBytes_GET_SIZE(bytes));
+    line = PyLong_FromLong(PyLong_AsLong(line) + delta);
+    if (consts != NULL && code != NULL && line != NULL &&
+        PyList_SetSlice(consts, 0, 0, c->co_consts) == 0 &&
+        PyList_SetSlice(consts, index, index + once, NULL) == 0 &&
+        PyList_Insert(consts, index, line) == 0) {
+        PyBytes_AS_STRING(code)[i + 1] = (char)index;
+        other = PyList_AsTuple(consts);
+    }
+    if (other != NULL) {
+        PyObject *method = PyObject_GetAttrString(moved, "replace");
+        PyObject *none = method ? PyTuple_New(0) : NULL;
+        PyObject *names =
+            none ? Py_BuildValue("{sOsO}", "co_consts", other, "co_code", code)
+                 : NULL;
+        result = names ? PyObject_Call(method, none, names) : NULL;
+        Py_XDECREF(names);
+        Py_XDECREF(none);
+        Py_XDECREF(method);
+    }
+    Py_XDECREF(other);
+    Py_XDECREF(line);
+    Py_XDECREF(code);
+    Py_XDECREF(consts);
+    Py_DECREF(bytes);
+    Py_DECREF(moved);
+    return result;
+}
+#endif
+
 PyObject *
 hr_code_move(PyObject *code, int delta)
 {
@@ -76,6 +161,11 @@ hr_code_move(PyObject *code, int delta)
     Py_XDECREF(args[2]);
     Py_XDECREF(method);
     Py_XDECREF(names);
+#ifdef HR_CLASS_HAS_FIRST_LINE
+    if (moved != NULL) {
+        moved = move_first_line(moved, delta);
+    }
+#endif
     return moved;
 }
 

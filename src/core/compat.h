@@ -66,6 +66,11 @@ hr_compat_xnewref(PyObject *o)
 #if PY_VERSION_HEX >= 0x030C0000
 #define HR_FUNCTION_HAS_TYPEPARAMS 1
 #endif
+/* The body of a class sets __firstlineno__ from 3.13 on. */
+#if PY_VERSION_HEX >= 0x030D0000
+#include <opcode.h>
+#define HR_CLASS_HAS_FIRST_LINE 1
+#endif
 #if PY_VERSION_HEX >= 0x030E0000
 #define HR_FUNCTION_HAS_ANNOTATE 1
 #endif

@@ -238,13 +238,15 @@ follow_annotation(PyObject *name, PyObject *node, void *arg)
 
 /* The function that a definition or an assigned lambda made. */
 static PyObject *
-find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b)
+find_function(struct hr_scope *s, PyObject *value, const struct hr_block *b,
+              PyObject *path)
 {
     if (value == NULL) {
         return NULL;
     }
-    return !b->decorated ? PyFunction_Check(value) ? Py_NewRef(value) : NULL
-                         : hr_unwrap_behind(s, value, s->old_text, b, -1);
+    return !b->decorated
+               ? PyFunction_Check(value) ? Py_NewRef(value) : NULL
+               : hr_unwrap_behind(s, value, s->old_text, b, -1, path);
 }
 
 /* The holder, and what it was before anything followed.  Under a replacement
@@ -318,13 +320,14 @@ hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
     }
     PyObject *name = hr_scope_name(s, text, b);
     PyObject *value = name ? PyDict_GetItemWithError(s->live, name) : NULL;
-    w.f = find_function(s, value, b);
+    PyObject *path = PyList_New(0);
+    w.f = path ? find_function(s, value, b, path) : NULL;
     PyObject *tree = w.f == NULL ? NULL
                      : lambda    ? hr_syntax_parse(s->u, text + b->start,
                                                    b->end - b->start, "")
                                  : parse_header(s->u, text, b);
     PyObject *node = tree ? find_node(tree) : NULL;
-    int status = name == NULL ? -1 : 0;
+    int status = name == NULL || path == NULL ? -1 : 0;
     PyErr_Clear();
     if (node != NULL) {
         status = hr_worlds_make(s, node, &w.worlds);
@@ -337,13 +340,17 @@ hr_default_follow(struct hr_scope *s, PyObject *kept, PyObject *changed,
         if (status == 0 && w.found && !w.planned) {
             status = hr_plan_function(p, p->j, w.f, w.holder);
         }
-        if (status == 0 && w.found && b->decorated) {
-            status = hr_wrapper_clear_cache(p, value, 4);
+        if (status == 0 && w.found) {
+            status = hr_wrapper_clear_caches(p, path);
+        }
+        if (status == 0 && w.found) {
+            status = hr_wrapper_clear_outdated(p, w.f);
         }
     }
     hr_worlds_clear(&w.worlds);
     Py_XDECREF(w.holder);
     Py_XDECREF(w.f);
+    Py_XDECREF(path);
     Py_XDECREF(tree);
     Py_XDECREF(name);
     return status;

@@ -162,12 +162,12 @@ change_function(struct hr_scope *s, PyObject *name, PyObject *live,
     /* What the program has set on the function is the program's. */
     hr_function_share_dict(function, (PyObject *)t);
     hr_function_keep_doc(function, (PyObject *)t);
-    status = hr_wrapper_follow(p, path, (PyObject *)t, function);
+    status = hr_wrapper_follow(p, path, target, (PyObject *)t, function);
     if (status == 0) {
         status = hr_plan_function(p, p->j, target, function);
     }
-    if (status == 0 && live != target) {
-        status = hr_wrapper_clear_cache(p, live, 4);
+    if (status == 0) {
+        status = hr_wrapper_clear_caches(p, path);
     }
     if (status == 0) {
         status = hr_wrapper_clear_outdated(p, target);
@@ -209,18 +209,19 @@ is_overridden(struct hr_scope *s, PyObject *function,
 /* It has other decorators now, and has run.  What the old ones made of it is
  * held by somebody. */
 static int
-change_wrapped(struct hr_scope *s, PyObject *name, PyObject *live,
-               PyObject *target, const struct hr_block *new)
+change_wrapped(struct hr_scope *s, PyObject *name, PyObject *path,
+               PyObject *live, PyObject *target, const struct hr_block *new)
 {
     PyObject *value = PyDict_GetItemWithError(s->ns, name);
-    PyObject *function = value == NULL ? NULL
-                                       : hr_unwrap_behind(s, value, s->u->text,
-                                                          new, (int)new->line);
+    PyObject *function = value == NULL
+                             ? NULL
+                             : hr_unwrap_behind(s, value, s->u->text, new,
+                                                (int)new->line, NULL);
     if (function == NULL || function == target) {
         Py_XDECREF(function);
         return PyErr_Occurred() ? -1 : 0;
     }
-    int status = hr_wrapper_pass_on(s, live, target, value, function);
+    int status = hr_wrapper_pass_on(s, path, live, target, value, function);
     Py_DECREF(function);
     return status;
 }
@@ -266,8 +267,8 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
             goto done;
         }
         if (!same && live != NULL) {
-            target =
-                hr_unwrap_behind(s, live, s->old_text, old, (int)old->line);
+            target = hr_unwrap_behind(s, live, s->old_text, old,
+                                      (int)old->line, path);
         }
         if (!same && (hr_dispatch_drop(s, old) < 0 ||
                       (!hr_rerun_registers(s, i) &&
@@ -281,7 +282,7 @@ hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
         status = hr_scope_run(s, new);
     }
     if (status == 0 && target != NULL && target != live) {
-        status = change_wrapped(s, name, live, target, new);
+        status = change_wrapped(s, name, path, live, target, new);
     }
     if (status == 0) {
         status = hr_plan_add_edit(s->u, old ? "changed" : "added", s->prefix,

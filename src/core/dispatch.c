@@ -181,7 +181,7 @@ hr_dispatch_drop(struct hr_scope *s, const struct hr_block *old)
     while (status == 0 &&
            PyDict_Next(PyTuple_GET_ITEM(entry, 1), &pos, &key, &value)) {
         PyObject *f =
-            hr_unwrap_behind(s, value, s->old_text, old, (int)old->line);
+            hr_unwrap_behind(s, value, s->old_text, old, (int)old->line, NULL);
         if (f != NULL) {
             status = PyList_Append(PyTuple_GET_ITEM(entry, 3), key);
         }

@@ -38,6 +38,33 @@ get_move(struct walk *w, int line)
                                                          : NULL;
 }
 
+/* Is it a lambda in the header of the definition? */
+static int
+is_lambda_of(const struct hr_block *b, PyCodeObject *code)
+{
+    return b->kind == HR_BLOCK_DEF &&
+           PyUnicode_CompareWithASCIIString(code->co_name, "<lambda>") == 0;
+}
+
+/* The same for what was made from this code: a function that is not of the
+ * text any more may have such a line, too. */
+static struct hr_move *
+get_move_of(struct walk *w, PyCodeObject *code)
+{
+    struct hr_move *m =
+        hr_compat_is_nested(code) ? NULL : get_move(w, code->co_firstlineno);
+    const struct hr_block *b = m != NULL ? m->block : NULL;
+    if (b == NULL ||
+        PyUnicode_Compare(code->co_filename, w->u->filename) != 0) {
+        return NULL;
+    }
+    return b->kind != HR_BLOCK_DEF || is_lambda_of(b, code) ||
+                   (code->co_firstlineno == m->first &&
+                    hr_name_is(w->u->source->text, b, code->co_name) == 1)
+               ? m
+               : NULL;
+}
+
 static int
 mark(struct walk *w, PyObject *o)
 {
@@ -63,11 +90,11 @@ has_new_code(struct walk *w, PyObject *o, PyFunctionObject *f)
 static PyObject *
 move_code(struct walk *w, PyObject *code)
 {
-    struct hr_move *move = get_move(w, ((PyCodeObject *)code)->co_firstlineno);
+    struct hr_move *move = get_move_of(w, (PyCodeObject *)code);
     if (move == NULL) {
         return hr_relayout_find(w->pairs, code);
     }
-    move->found = 1;
+    move->found |= !is_lambda_of(move->block, (PyCodeObject *)code);
     return hr_code_move(code, move->delta);
 }
 
@@ -82,8 +109,9 @@ look_behind(struct walk *w, PyObject *name, PyObject *value)
     struct hr_scope s = {.u = w->u};
     const char *text = w->u->source->text;
     int status = 0;
-    if (!PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE) &&
-        Py_TYPE(value)->tp_descr_get == NULL) {
+    if (PyFunction_Check(value) || PyType_Check(value) ||
+        (!PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE) &&
+         Py_TYPE(value)->tp_descr_get == NULL)) {
         return 0;
     }
     for (size_t i = 0; status == 0 && i < w->count; i++) {
@@ -93,7 +121,8 @@ look_behind(struct walk *w, PyObject *name, PyObject *value)
             hr_name_is(text, m->block, name) != 1) {
             continue;
         }
-        PyObject *f = hr_unwrap_behind(&s, value, text, m->block, m->first);
+        PyObject *f =
+            hr_unwrap_behind(&s, value, text, m->block, m->first, NULL);
         status = f != NULL ? visit(w, f, 1) : PyErr_Occurred() ? -1 : 0;
         Py_XDECREF(f);
     }

@@ -69,6 +69,24 @@ tells(const struct hr_steps *s, size_t i)
     return 1;
 }
 
+/* The name to which the function that is made there is assigned: a lambda in
+ * its header is on the same line.  Borrowed, or NULL. */
+static PyObject *
+find_stored(const struct hr_steps *s, size_t at)
+{
+    static const char *const made[] = {"LOAD_CONST", "MAKE_FUNCTION",
+                                       "SET_FUNCTION_ATTRIBUTE", NULL};
+    for (int i = 0; made[i] != NULL; i++) {
+        while (hr_site_is(s, at, made[i])) {
+            at++;
+        }
+    }
+    return at < s->count && strncmp(s->steps[at].op, "STORE_", 6) == 0 &&
+                   PyUnicode_Check(s->steps[at].value)
+               ? s->steps[at].value
+               : NULL;
+}
+
 static PyObject *
 read_place(struct match *m, int side, PyObject *code)
 {
@@ -82,6 +100,11 @@ read_place(struct match *m, int side, PyObject *code)
     }
     while (s != NULL && at < s->count && s->steps[at].value != code) {
         at++;
+    }
+    PyObject *name = s != NULL ? find_stored(s, at) : NULL;
+    if (name != NULL && PyList_Append(list, name) < 0) {
+        Py_DECREF(list);
+        return NULL;
     }
     for (size_t i = 0; s != NULL && at < s->count && i < s->count; i++) {
         if (s->steps[i].line == s->steps[at].line && tells(s, i) &&

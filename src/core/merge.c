@@ -66,6 +66,36 @@ is_result_of(struct hr_scope *s, PyObject *o, const struct hr_block *b)
     return inner != NULL && is_made_by(s, inner, b);
 }
 
+/* Has a decorator returned a function that others have as well?  An alias of
+ * the name (`g = f`) is none of them. */
+static int
+is_shared(struct hr_scope *s, PyObject *name, PyObject *old)
+{
+    PyFunctionObject *f = HR_AS_FUNCTION(old);
+    PyObject *key, *value;
+    Py_ssize_t pos = 0;
+    if (f->func_globals != s->u->dict &&
+        PyDict_GetItemWithError(f->func_globals, f->func_name) == old) {
+        return 1;
+    }
+    while (PyDict_Next(s->live, &pos, &key, &value)) {
+        if (value != old || key == name || !PyUnicode_Check(key) ||
+            PyUnicode_Compare(key, name) == 0) {
+            continue;
+        }
+        int i = hr_scope_last_old(s, key);
+        const struct hr_block *b = i >= 0 ? &s->old->items[i] : NULL;
+        if (i == -2) {
+            return -1;
+        }
+        if (b != NULL && !hr_word_may_be_in(s->old_text + b->start,
+                                            b->end - b->start, name)) {
+            return 1;
+        }
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 int
 hr_merge_function(struct hr_plan *p, PyObject *old, PyObject *new)
 {
@@ -76,6 +106,9 @@ hr_merge_function(struct hr_plan *p, PyObject *old, PyObject *new)
     }
     if (status == 0) {
         status = hr_substitute_add(p, new, old);
+    }
+    if (status == 0) {
+        status = hr_wrapper_hand_on(p, NULL, new, old);
     }
     Py_XDECREF(holder);
     return status;
@@ -108,7 +141,8 @@ is_new(struct hr_scope *s, PyObject *o)
 
 /* Whoever holds the old function calls what took its place. */
 static int
-call_instead(struct hr_scope *s, PyObject *old, PyObject *value)
+call_instead(struct hr_scope *s, PyObject *old, PyObject *value,
+             const struct hr_block *b)
 {
     struct hr_plan *p = s->u->plan;
     PyTypeObject *t = Py_TYPE(value);
@@ -128,6 +162,16 @@ call_instead(struct hr_scope *s, PyObject *old, PyObject *value)
     }
     Py_XDECREF(holder);
     Py_XDECREF(target);
+    if (status == 0) {
+        status = hr_wrapper_clear_outdated(p, old);
+    }
+    PyObject *inner =
+        status == 0 ? hr_unwrap_behind(s, value, s->old_text, b, -1, NULL)
+                    : NULL;
+    if (inner != NULL && inner != old) {
+        status = hr_wrapper_hand_on(p, NULL, old, inner);
+    }
+    Py_XDECREF(inner);
     return status;
 }
 
@@ -241,10 +285,10 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
     }
     if (PyFunction_Check(old) && is_result_of(s, old, b) &&
         !hr_place_has(p->j, HR_PLACE_FUNCTION, old)) {
-        if (is_new(s, *value)) {
-            return merge_function(s, old, value);
-        }
-        return is_made_by(s, old, b) ? call_instead(s, old, *value) : 0;
+        int shared = is_made_by(s, old, b) ? 0 : is_shared(s, name, old);
+        return shared != 0         ? (shared < 0 ? -1 : 0)
+               : is_new(s, *value) ? merge_function(s, old, value)
+                                   : call_instead(s, old, *value, b);
     }
     if (hr_class_is_open(old) && hr_class_is_open(*value)) {
         PyObject *module = PyObject_GetAttrString(old, "__module__");
@@ -266,7 +310,6 @@ hr_merge_value(struct hr_scope *s, PyObject *name, PyObject *old,
         }
         return 0;
     }
-    (void)name;
     return merge_container(s, old, *value, b);
 }
 

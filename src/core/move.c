@@ -27,19 +27,37 @@ is_of_module(struct hr_unit *u, PyObject *o)
     return is;
 }
 
-/* The definition that is gone from the text: its index, or -1. */
+/* The definition that is gone from the module's text: its index, or -1. */
 static Py_ssize_t
-find_removed(struct hr_scope *s, PyObject *name, enum hr_block_kind kind)
+find_gone(struct hr_unit *u, PyObject *name, enum hr_block_kind kind)
 {
-    for (size_t i = s->old->count; i-- > 0;) {
-        const struct hr_block *b = &s->old->items[i];
-        if (!s->diff.used[i] && b->kind == kind &&
-            hr_name_is(s->old_text, b, name) == 1) {
+    const struct hr_blocks *old = &u->source->blocks;
+    for (size_t i = 0; i < u->blocks->count; i++) {
+        if (hr_name_is(u->text, &u->blocks->items[i], name) == 1 &&
+            u->blocks->items[i].name_len > 0) {
+            return -1;
+        }
+    }
+    for (size_t i = old->count; i-- > 0;) {
+        if (old->items[i].kind == kind &&
+            hr_name_is(u->source->text, &old->items[i], name) == 1) {
             return (Py_ssize_t)i;
         }
     }
     PyErr_Clear();
     return -1;
+}
+
+/* The module of the batch that a function or class belongs to, or NULL. */
+static struct hr_unit *
+find_unit(struct hr_plan *p, PyObject *o)
+{
+    PyObject *name = PyObject_GetAttrString(o, "__module__");
+    struct hr_unit *u =
+        name != NULL && PyUnicode_Check(name) ? hr_unit_find(p, name) : NULL;
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return u;
 }
 
 /* Has the batch made it, under a name that its module did not have?  One that
@@ -61,61 +79,93 @@ is_made(struct hr_plan *p, PyObject *new)
     return hr_made_has(p, new);
 }
 
-/* The last block of that kind and name, or -1. */
-static Py_ssize_t
-find_block(const char *text, const struct hr_blocks *blocks, PyObject *name,
-           enum hr_block_kind kind)
+/* What wraps the old function, and is no function itself, is held as it is:
+ * what it wraps passes its calls on. */
+static int
+note_wrapped(struct hr_unit *u, PyObject *name, PyObject *old, PyObject *new)
 {
-    for (size_t i = blocks->count; i-- > 0;) {
-        const struct hr_block *b = &blocks->items[i];
-        if (b->kind == kind && hr_name_is(text, b, name) == 1) {
-            return (Py_ssize_t)i;
-        }
+    Py_ssize_t at = find_gone(u, name, HR_BLOCK_DEF);
+    const struct hr_block *b = at >= 0 ? &u->source->blocks.items[at] : NULL;
+    struct hr_scope s = {.u = u};
+    if (b == NULL || !b->decorated) {
+        return 0;
     }
-    PyErr_Clear();
-    return -1;
+    PyObject *path = PyList_New(0), *was = NULL, *is = NULL;
+    if (path != NULL) {
+        was =
+            hr_unwrap_behind(&s, old, u->source->text, b, (int)b->line, path);
+        is = was ? hr_unwrap_elsewhere(&s, new, name) : NULL;
+    }
+    int status = path == NULL ? -1
+                 : is != NULL ? hr_wrapper_pass_on(&s, path, old, was, new, is)
+                              : 0;
+    Py_XDECREF(is);
+    Py_XDECREF(was);
+    Py_XDECREF(path);
+    return status;
 }
 
-/* The unit whose text defined what this one had imported, and does no more. */
-static struct hr_unit *
-find_origin(struct hr_unit *u, PyObject *name, PyObject *old,
-            enum hr_block_kind kind, Py_ssize_t *at)
+/* The index of the definition that is gone and may have made the object, or
+ * -1. */
+static Py_ssize_t
+find_kind_gone(struct hr_unit *u, PyObject *name, PyObject *old)
 {
-    PyObject *module = PyObject_GetAttrString(old, "__module__");
-    struct hr_unit *from = module != NULL && PyUnicode_Check(module)
-                               ? hr_unit_find(u->plan, module)
-                               : NULL;
-    Py_XDECREF(module);
-    PyErr_Clear();
-    if (from == NULL || from == u || from->dict == NULL ||
-        PyDict_GetItemWithError(from->dict, name) != old ||
-        find_block(from->text, from->blocks, name, kind) >= 0) {
-        return NULL;
+    if (PyType_Check(old)) {
+        return find_gone(u, name, HR_BLOCK_CLASS);
     }
-    *at = find_block(from->source->text, &from->source->blocks, name, kind);
-    return *at < 0 ? NULL : from;
+    Py_ssize_t at = find_gone(u, name, HR_BLOCK_DEF);
+    return at < 0 ? find_gone(u, name, HR_BLOCK_ASSIGN) : at;
+}
+
+/* The module whose text defined what the name held: this one, or what was
+ * imported is defined here now. */
+static struct hr_unit *
+find_definer(struct hr_scope *s, PyObject *name, PyObject *old, Py_ssize_t *at)
+{
+    struct hr_unit *u = s->u;
+    *at = find_kind_gone(u, name, old);
+    for (int i = 0; *at < 0 && i < 2; i++) {
+        /* Its wrapper may be of another module. */
+        PyObject *o =
+            i == 0 ? Py_NewRef(old) : hr_unwrap_elsewhere(s, old, name);
+        u = o != NULL ? find_unit(s->u->plan, o) : NULL;
+        *at = u != NULL ? find_kind_gone(u, name, old) : -1;
+        Py_XDECREF(o);
+    }
+    return *at < 0 ? NULL : u;
+}
+
+/* Was it made by that definition? */
+static int
+is_made_there(struct hr_unit *u, PyObject *old, Py_ssize_t at)
+{
+    const struct hr_block *b = &u->source->blocks.items[at];
+    struct hr_scope s = {.u = u};
+    PyObject *f = is_of_module(u, old) || !b->decorated
+                      ? NULL
+                      : hr_unwrap_behind(&s, old, u->source->text, b,
+                                         (int)b->line, NULL);
+    int is = f != NULL || is_of_module(u, old);
+    Py_XDECREF(f);
+    return is;
 }
 
 int
 hr_move_note(struct hr_scope *s, PyObject *name, PyObject *old, PyObject *new)
 {
-    struct hr_unit *u = s->u;
-    int functions =
-        old != NULL && PyFunction_Check(old) && PyFunction_Check(new);
-    int classes =
-        old != NULL && hr_class_is_open(old) && hr_class_is_open(new);
-    if (old == new || !(functions || classes)) {
+    Py_ssize_t at;
+    struct hr_unit *u =
+        old == NULL || old == new ? NULL : find_definer(s, name, old, &at);
+    if (u == NULL) {
         return 0;
     }
-    enum hr_block_kind kind = functions ? HR_BLOCK_DEF : HR_BLOCK_CLASS;
-    Py_ssize_t at = -1;
-    if (is_of_module(u, old) && !is_of_module(u, new)) {
-        at = find_removed(s, name, kind);
+    if (!PyFunction_Check(old) && !PyType_Check(old)) {
+        return note_wrapped(u, name, old, new);
     }
-    else if (!is_of_module(u, old) && is_of_module(u, new)) {
-        u = find_origin(u, name, old, kind, &at);
-    }
-    if (at < 0) {
+    int functions = PyFunction_Check(old) && PyFunction_Check(new);
+    int classes = hr_class_is_open(old) && hr_class_is_open(new);
+    if (!(functions || classes) || is_of_module(u, new) ||
+        !is_made_there(u, old, at)) {
         return 0;
     }
     int made = is_made(u->plan, new);
@@ -135,13 +185,24 @@ hr_move_note(struct hr_scope *s, PyObject *name, PyObject *old, PyObject *new)
 
 /* -- Planning ------------------------------------------------------------- */
 
-/* The dict of the module that defines it, and whether that is one of the
- * batch.  NULL without an exception when there is none. */
+/* The dict of the module that defines it now, as the one at `at` of the old
+ * text did, and whether that is one of the batch.  NULL without an exception
+ * when there is none. */
 static PyObject *
-find_home(struct hr_plan *p, PyObject *new, int *in_batch)
+find_home(struct hr_unit *from, PyObject *new, Py_ssize_t at, int *in_batch)
 {
-    PyObject *name = PyObject_GetAttrString(new, "__module__");
+    struct hr_plan *p = from->plan;
+    struct hr_scope s = {.u = from};
+    PyObject *word =
+        hr_name_of(from->source->text, &from->source->blocks.items[at]);
+    PyObject *inner = word != NULL && PyFunction_Check(new)
+                          ? hr_unwrap_elsewhere(&s, new, word)
+                          : NULL;
+    PyObject *name =
+        PyObject_GetAttrString(inner != NULL ? inner : new, "__module__");
     PyObject *dict = NULL;
+    Py_XDECREF(inner);
+    Py_XDECREF(word);
     *in_batch = 0;
     if (name != NULL && PyUnicode_Check(name)) {
         PyObject *module =
@@ -302,8 +363,9 @@ move_one(struct hr_unit *u, PyObject *entry)
     struct hr_plan *p = u->plan;
     PyObject *old = PyList_GET_ITEM(entry, 0);
     PyObject *new = PyList_GET_ITEM(entry, 1);
+    Py_ssize_t at = PyLong_AsSsize_t(PyList_GET_ITEM(entry, 4));
     int in_batch, status;
-    PyObject *home = find_home(p, new, &in_batch);
+    PyObject *home = find_home(u, new, at, &in_batch);
     int made = home != NULL && PyList_GET_ITEM(entry, 2) == Py_True;
     size_t first = hr_journal_count(p->j);
     if (PyFunction_Check(old)) {
@@ -313,7 +375,6 @@ move_one(struct hr_unit *u, PyObject *entry)
         status = made ? hr_merge_function(p, old, new) : pass_on(p, old, new);
     }
     else {
-        Py_ssize_t at = PyLong_AsSsize_t(PyList_GET_ITEM(entry, 4));
         status = made ? move_class(u, old, new, at) : 0;
     }
     settle_swaps(p, first);

@@ -215,7 +215,7 @@ is_settled(struct hr_scope *s, PyObject *name)
 static int
 is_behind(struct hr_scope *s, PyObject *value, const struct hr_block *b)
 {
-    PyObject *found = hr_unwrap_behind(s, value, s->old_text, b, -1);
+    PyObject *found = hr_unwrap_behind(s, value, s->old_text, b, -1, NULL);
     Py_XDECREF(found);
     return found != NULL;
 }

@@ -60,7 +60,12 @@ remove_name(struct hr_scope *s, PyObject *name, const struct hr_block *old)
         if (old->kind == HR_BLOCK_DEF && old->decorated && s->depth > 0) {
             return run_again(s, name); /* a property without its setter */
         }
-        if (old->name_len > 0 && !hr_scope_is_changed(s, which) &&
+        /* A changed definition may have been exchanged, and not have run. */
+        int ran = hr_scope_is_changed(s, which) &&
+                  (b->kind != HR_BLOCK_DEF ||
+                   PyDict_GetItemWithError(s->ns, name) !=
+                       PyDict_GetItemWithError(s->before, name));
+        if (old->name_len > 0 && !ran &&
             (b->kind == HR_BLOCK_DEF || b->kind == HR_BLOCK_CLASS ||
              b->kind == HR_BLOCK_ASSIGN) &&
             k >= 0 && s->old->items[k].line < old->line) {

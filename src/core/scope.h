@@ -100,23 +100,28 @@ int hr_define_plan(struct hr_scope *s, size_t i, const struct hr_block *old,
 
 /* -- wrapper.c: what wraps the function of a definition ------------------- */
 
-/* Have the caches of what wraps a function cleared after the commit. */
-int hr_wrapper_clear_cache(struct hr_plan *p, PyObject *value, int depth);
+/* Have the caches among what wraps a function (a list, see unwrap.c) cleared
+ * after the commit. */
+int hr_wrapper_clear_caches(struct hr_plan *p, PyObject *path);
 /* The same for wrappers of it that its definition made earlier. */
 int hr_wrapper_clear_outdated(struct hr_plan *p, PyObject *function);
-/* `value` wraps `old`, and was made by other decorators than `is`, which wraps
- * `new`: from now on `old` passes its calls on to `new`. */
-int hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
-                       PyObject *is, PyObject *new);
+/* What is on the path, `value` at its end, was made by other decorators than
+ * `is`, which wraps `new`: from now on `old` passes its calls on to `new`. */
+int hr_wrapper_pass_on(struct hr_scope *s, PyObject *path, PyObject *value,
+                       PyObject *old, PyObject *is, PyObject *new);
 /* A body that calls `function`, for the one behind `was`, in whose place there
  * is `is` now: a class may bind the two in other ways.  *holder is NULL when
  * nothing can. */
 int hr_wrapper_stand_in(struct hr_scope *s, PyObject *was, PyObject *is,
                         PyObject *function, PyObject **holder);
-/* What wrappers (a list) have copied of the function `old` is now that of the
- * function `new`. */
-int hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,
-                      PyObject *new);
+/* The caches on the path (or NULL), and those cleared with `old`, are from now
+ * on to be cleared with `new`. */
+int hr_wrapper_hand_on(struct hr_plan *p, PyObject *path, PyObject *old,
+                       PyObject *new);
+/* What wrappers (a list) have copied of the function, whose body is `old`, is
+ * now that of the function `new`. */
+int hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *function,
+                      PyObject *old, PyObject *new);
 /* The same for the doc of a property; `name` is its. */
 int hr_wrapper_follow_property(struct hr_scope *s, PyObject *name,
                                PyObject *property, PyFunctionObject *old,
@@ -143,10 +148,18 @@ void hr_dispatch_abandon(struct hr_plan *p);
  * the list `path`. */
 PyObject *hr_unwrap_find(struct hr_scope *s, PyObject *value,
                          const struct hr_block *old, PyObject *path);
-/* Only behind the value: of that block of a text; `line` -1: on any. */
+/* Only behind the value: of that block of a text; `line` -1: on any.  The path
+ * may be NULL. */
 PyObject *hr_unwrap_behind(struct hr_scope *s, PyObject *value,
                            const char *text, const struct hr_block *b,
-                           int line);
+                           int line, PyObject *path);
+
+/* The class of that name in the module. */
+PyObject *hr_unwrap_class(struct hr_scope *s, PyObject *value,
+                          PyObject *qualname);
+/* Of that name, and of another file. */
+PyObject *hr_unwrap_elsewhere(struct hr_scope *s, PyObject *value,
+                              PyObject *name);
 
 /* -- remove.c: what is gone from the text --------------------------------- */
 

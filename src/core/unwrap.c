@@ -13,9 +13,11 @@
 
 struct search {
     struct hr_scope *s;
-    PyObject *name; /* as in the text, not mangled */
-    int line;       /* -1: any */
-    PyObject *path; /* a list, or NULL: what wraps it, innermost first */
+    PyObject *name;     /* as in the text, not mangled */
+    int line;           /* -1: any */
+    int elsewhere;      /* of another file */
+    PyObject *qualname; /* or NULL: a class of the module, no function */
+    PyObject *path;     /* a list, or NULL: what wraps it, innermost first */
     PyObject *seen[MAX_SEEN];
     int count;
 };
@@ -27,7 +29,8 @@ is_wanted(struct search *w, PyObject *function)
     PyObject *body = hr_plan_body(u->plan, function);
     PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)body)->func_code;
     return PyUnicode_Compare(code->co_name, w->name) == 0 &&
-           PyUnicode_Compare(code->co_filename, u->filename) == 0 &&
+           (PyUnicode_Compare(code->co_filename, u->filename) != 0) ==
+               w->elsewhere &&
            (w->line < 0 || code->co_firstlineno == w->line);
 }
 
@@ -159,9 +162,26 @@ search_inside(struct search *w, PyObject *o, int depth)
     return search_attributes(w, o, depth);
 }
 
+static int
+is_wanted_class(struct search *w, PyObject *o)
+{
+    PyObject *module = PyObject_GetAttrString(o, "__module__");
+    int is =
+        module != NULL && PyUnicode_Check(module) && hr_class_is_open(o) &&
+        PyUnicode_Compare(module, w->s->u->name) == 0 &&
+        PyUnicode_Compare(((PyHeapTypeObject *)o)->ht_qualname, w->qualname) ==
+            0;
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return is;
+}
+
 static PyObject *
 search_value(struct search *w, PyObject *o, int depth)
 {
+    if (w->qualname != NULL && depth > 0 && PyType_Check(o)) {
+        return is_wanted_class(w, o) ? Py_NewRef(o) : NULL;
+    }
     if (depth == 0 || PyType_Check(o) || PyModule_Check(o) ||
         PyUnicode_CheckExact(o) || PyLong_CheckExact(o) ||
         w->count == MAX_SEEN) {
@@ -173,7 +193,7 @@ search_value(struct search *w, PyObject *o, int depth)
         }
     }
     w->seen[w->count++] = o;
-    if (PyFunction_Check(o) && is_wanted(w, o)) {
+    if (PyFunction_Check(o) && w->qualname == NULL && is_wanted(w, o)) {
         return Py_NewRef(o);
     }
     PyObject *found = search_inside(w, o, depth);
@@ -183,12 +203,31 @@ search_value(struct search *w, PyObject *o, int depth)
     return found;
 }
 
-/* Where names do not lead: any function alive that was made by this block. */
+/* Where names do not lead: any function alive that was made by this block, and
+ * what caches its results. */
+static int
+is_cache(PyObject *o)
+{
+    return strcmp(Py_TYPE(o)->tp_name, "functools._lru_cache_wrapper") == 0;
+}
+
 static int
 is_of_module(PyObject *o, void *globals)
 {
-    return Py_TYPE(o) == &PyFunction_Type &&
-           ((PyFunctionObject *)o)->func_globals == globals;
+    return Py_TYPE(o) == &PyFunction_Type
+               ? ((PyFunctionObject *)o)->func_globals == globals
+               : is_cache(o);
+}
+
+static void
+add_cache(struct search *w, PyObject *cache, PyObject *function)
+{
+    PyObject *inner = PyObject_GetAttrString(cache, "__wrapped__");
+    if (inner == function && PyList_Append(w->path, cache) < 0) {
+        PyErr_Clear(); /* then it keeps its results */
+    }
+    Py_XDECREF(inner);
+    PyErr_Clear();
 }
 
 static PyObject *
@@ -196,12 +235,19 @@ search_heap(struct search *w)
 {
     PyObject *all =
         hr_heap_find(w->s->u->plan->st, is_of_module, w->s->u->dict, 0);
+    Py_ssize_t n = all != NULL ? PyList_GET_SIZE(all) : 0;
     PyObject *found = NULL;
-    for (Py_ssize_t i = 0;
-         found == NULL && all != NULL && i < PyList_GET_SIZE(all); i++) {
+    for (Py_ssize_t i = 0; found == NULL && i < n; i++) {
         PyObject *o = PyList_GET_ITEM(all, i);
-        if (is_wanted(w, o) && !hr_function_is_holder(o)) {
+        if (PyFunction_Check(o) && is_wanted(w, o) &&
+            !hr_function_is_holder(o)) {
             found = Py_NewRef(o);
+        }
+    }
+    for (Py_ssize_t i = 0; found != NULL && w->path != NULL && i < n; i++) {
+        PyObject *o = PyList_GET_ITEM(all, i);
+        if (!PyFunction_Check(o)) {
+            add_cache(w, o, found);
         }
     }
     Py_XDECREF(all);
@@ -265,12 +311,30 @@ hr_unwrap_find(struct hr_scope *s, PyObject *value, const struct hr_block *old,
 
 PyObject *
 hr_unwrap_behind(struct hr_scope *s, PyObject *value, const char *text,
-                 const struct hr_block *b, int line)
+                 const struct hr_block *b, int line, PyObject *path)
 {
-    struct search w = {.s = s, .line = line};
+    struct search w = {.s = s, .line = line, .path = path};
     w.name = hr_name_of(text, b);
     PyObject *found = w.name ? search_value(&w, value, 6) : NULL;
     Py_XDECREF(w.name);
+    PyErr_Clear();
+    return found;
+}
+
+PyObject *
+hr_unwrap_elsewhere(struct hr_scope *s, PyObject *value, PyObject *name)
+{
+    struct search w = {.s = s, .name = name, .line = -1, .elsewhere = 1};
+    PyObject *found = search_value(&w, value, 6);
+    PyErr_Clear();
+    return found;
+}
+
+PyObject *
+hr_unwrap_class(struct hr_scope *s, PyObject *value, PyObject *qualname)
+{
+    struct search w = {.s = s, .qualname = qualname};
+    PyObject *found = search_value(&w, value, 6);
     PyErr_Clear();
     return found;
 }

@@ -15,19 +15,6 @@
 
 /* -- Caches --------------------------------------------------------------- */
 
-/* The next wrapper or function inside.  New reference or NULL. */
-static PyObject *
-get_inner(PyObject *value)
-{
-    PyObject *inner = PyObject_GetAttrString(value, "__wrapped__");
-    if (inner == NULL) {
-        PyErr_Clear();
-        inner = PyObject_GetAttrString(value, "__func__");
-    }
-    PyErr_Clear();
-    return inner;
-}
-
 static int
 clear_after(struct hr_plan *p, PyObject *cache)
 {
@@ -47,17 +34,13 @@ clear_after(struct hr_plan *p, PyObject *cache)
 }
 
 int
-hr_wrapper_clear_cache(struct hr_plan *p, PyObject *value, int depth)
+hr_wrapper_clear_caches(struct hr_plan *p, PyObject *path)
 {
-    if (value == NULL || depth == 0 || PyType_Check(value)) {
-        return 0;
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(path); i++) {
+        PyObject *wrapper = PyList_GET_ITEM(path, i);
+        status = PyType_Check(wrapper) ? 0 : clear_after(p, wrapper);
     }
-    int status = clear_after(p, value);
-    PyObject *inner = status == 0 ? get_inner(value) : NULL;
-    if (inner != NULL && inner != value) {
-        status = hr_wrapper_clear_cache(p, inner, depth - 1);
-    }
-    Py_XDECREF(inner);
     return status;
 }
 
@@ -123,12 +106,11 @@ sweep_outdated(struct hr_plan *p)
     return more > 0 ? PyList_SetSlice(list, 0, more, NULL) : 0;
 }
 
-/* The caches around `old` are from now on to be cleared with `new`. */
-static int
-hand_on_caches(struct hr_plan *p, PyObject *value, PyObject *old,
-               PyObject *new)
+int
+hr_wrapper_hand_on(struct hr_plan *p, PyObject *path, PyObject *old,
+                   PyObject *new)
 {
-    PyObject *list = p->st->outdated, *o = Py_NewRef(value);
+    PyObject *list = p->st->outdated;
     Py_ssize_t count = PyList_GET_SIZE(list);
     int status = 0;
     for (Py_ssize_t i = 0; status == 0 && i < count; i++) {
@@ -139,13 +121,13 @@ hand_on_caches(struct hr_plan *p, PyObject *value, PyObject *old,
         }
         Py_XDECREF(cache);
     }
-    for (int depth = 0; status == 0 && o != NULL && o != old && depth < 4;
-         depth++) {
-        int has = PyObject_HasAttrString(o, "cache_clear");
-        status = has ? note_outdated(p, new, o) : 0;
-        Py_SETREF(o, get_inner(o));
+    Py_ssize_t n = path != NULL ? PyList_GET_SIZE(path) : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
+        PyObject *o = PyList_GET_ITEM(path, i);
+        status = PyObject_HasAttrString(o, "cache_clear")
+                     ? note_outdated(p, new, o)
+                     : 0;
     }
-    Py_XDECREF(o);
     return status < 0 ? -1 : sweep_outdated(p);
 }
 
@@ -192,8 +174,8 @@ hr_wrapper_stand_in(struct hr_scope *s, PyObject *was, PyObject *is,
 }
 
 int
-hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
-                   PyObject *is, PyObject *new)
+hr_wrapper_pass_on(struct hr_scope *s, PyObject *path, PyObject *value,
+                   PyObject *old, PyObject *is, PyObject *new)
 {
     struct hr_plan *p = s->u->plan;
     PyObject *holder;
@@ -203,13 +185,13 @@ hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
     }
     status = hr_plan_function(p, p->j, old, holder);
     if (status == 0) {
-        status = hr_wrapper_clear_cache(p, value, 4);
+        status = hr_wrapper_clear_caches(p, path);
     }
     if (status == 0) {
         status = hr_wrapper_clear_outdated(p, old);
     }
     if (status == 0) {
-        status = hand_on_caches(p, value, old, new);
+        status = hr_wrapper_hand_on(p, path, old, new);
     }
     Py_XDECREF(holder);
     return status;
@@ -220,6 +202,7 @@ hr_wrapper_pass_on(struct hr_scope *s, PyObject *value, PyObject *old,
 /* What functools.wraps() copies and an edit changes. */
 struct copies {
     PyObject *was[2], *is[2];
+    PyObject *inner; /* borrowed: whose copies the next wrapper has */
 };
 static const char *const copied[2] = {"__doc__", "__annotations__"};
 
@@ -238,13 +221,22 @@ is_copy(PyObject *value, PyObject *was, PyObject *is, int wraps)
     return same;
 }
 
+/* Has functools.wraps() made the wrapper a copy?  By its dict (or NULL). */
+static int
+is_wrapper_of(PyObject *wrapper, PyObject *dict, struct copies *c)
+{
+    int is =
+        dict != NULL && PyDict_GetItemString(dict, "__wrapped__") == c->inner;
+    c->inner = is ? wrapper : c->inner;
+    return is;
+}
+
 static int
 follow_in_function(struct hr_plan *p, PyObject *wrapper, struct copies *c)
 {
     PyFunctionObject *f = HR_AS_FUNCTION(hr_plan_body(p, wrapper));
     PyObject *dict = f->func_dict, *holder = NULL;
-    int wraps =
-        dict != NULL && PyDict_GetItemString(dict, "__wrapped__") != NULL;
+    int wraps = is_wrapper_of(wrapper, dict, c);
     if (hr_place_has(p->j, HR_PLACE_FUNCTION, wrapper)) {
         return 0;
     }
@@ -278,7 +270,7 @@ follow_in_object(struct hr_plan *p, PyObject *wrapper, struct copies *c)
         PyErr_Clear(); /* it has no room for copies */
         return 0;
     }
-    int wraps = PyDict_GetItemString(dict, "__wrapped__") != NULL;
+    int wraps = is_wrapper_of(wrapper, dict, c);
     for (int i = 0; status == 0 && i < 2; i++) {
         PyObject *key = PyUnicode_InternFromString(copied[i]);
         PyObject *value = key ? PyDict_GetItemWithError(dict, key) : NULL;
@@ -294,13 +286,51 @@ follow_in_object(struct hr_plan *p, PyObject *wrapper, struct copies *c)
     return status;
 }
 
+static PyObject *
+get_signature(PyObject *function)
+{
+    PyObject *inspect = PyImport_ImportModule("inspect");
+    PyObject *signature =
+        inspect ? PyObject_CallMethod(inspect, "signature", "O", function)
+                : NULL;
+    Py_XDECREF(inspect);
+    return signature;
+}
+
+/* `wrapper.__signature__ = inspect.signature(function)` */
+static int
+follow_signature(struct hr_plan *p, PyObject *wrapper, PyObject *old,
+                 PyObject *new)
+{
+    PyObject *key = PyUnicode_InternFromString("__signature__");
+    PyObject *dict = PyFunction_Check(wrapper)
+                         ? Py_XNewRef(HR_AS_FUNCTION(wrapper)->func_dict)
+                         : hr_compat_instance_dict(wrapper);
+    PyObject *copy = key && dict ? PyDict_GetItemWithError(dict, key) : NULL;
+    PyObject *was = copy ? get_signature(old) : NULL;
+    PyObject *is = was ? get_signature(new) : NULL;
+    int status = 0;
+    if (is != NULL && PyObject_RichCompareBool(copy, was, Py_EQ) == 1 &&
+        PyObject_RichCompareBool(is, was, Py_EQ) == 0) {
+        status = hr_journal_add(p->j, HR_PLACE_DICT, dict, key, is);
+    }
+    Py_XDECREF(is);
+    Py_XDECREF(was);
+    Py_XDECREF(dict);
+    Py_XDECREF(key);
+    if (status == 0) {
+        PyErr_Clear(); /* it has none, or nobody can tell */
+    }
+    return status;
+}
+
 int
-hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,
-                  PyObject *new)
+hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *function,
+                  PyObject *old, PyObject *new)
 {
     PyFunctionObject *f = HR_AS_FUNCTION(old), *g = HR_AS_FUNCTION(new);
-    struct copies c = {{f->func_doc, f->func_annotations},
-                       {g->func_doc, NULL}};
+    struct copies c = {
+        {f->func_doc, f->func_annotations}, {g->func_doc, NULL}, function};
     int status = 0;
     if (PyList_GET_SIZE(path) == 0) {
         return 0;
@@ -313,6 +343,9 @@ hr_wrapper_follow(struct hr_plan *p, PyObject *path, PyObject *old,
         PyObject *wrapper = PyList_GET_ITEM(path, i);
         status = PyFunction_Check(wrapper) ? follow_in_function(p, wrapper, &c)
                                            : follow_in_object(p, wrapper, &c);
+        if (status == 0) {
+            status = follow_signature(p, wrapper, old, new);
+        }
     }
     Py_DECREF(c.is[1]);
     return status;

@@ -345,4 +345,24 @@ deco = app.on
         setup="g = m.mk(5)",
         check="assert g() == [5, 2]",
     ),
+    Edit(
+        "lines_of_local_class_that_moved",
+        """
+        # here
+        def mk():
+            class L:
+                a = 3
+                def f(self): return 1
+            return L
+        """,
+        MOVED,
+        then=(swap("# here", "# here\n#\n#"),),
+        setup="L = m.mk()",
+        check="""
+            import inspect
+            assert inspect.getsource(m.mk()).startswith("    class L:")
+            assert inspect.getsource(L.f).startswith("        def f")
+            assert m.mk().a == 3 and m.ABOVE
+        """,
+    ),
 ]
