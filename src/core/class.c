@@ -358,6 +358,46 @@ plan_getset(struct hr_journal *j, PyObject *type, PyObject *name,
     return status;
 }
 
+/* The first name in the donor of what has several (`__radd__ = __add__`), or
+ * NULL: a borrowed item of `names`, which has what was asked for. */
+static PyObject *
+find_first_name(PyObject *names, PyObject *name, PyObject *value)
+{
+    PyTypeObject *t = Py_TYPE(value);
+    if (t != &PyFunction_Type && t != &PyStaticMethod_Type &&
+        t != &PyClassMethod_Type && t != &PyProperty_Type) {
+        return NULL;
+    }
+    PyObject *id = PyLong_FromVoidPtr(value);
+    PyObject *first = id ? PyDict_SetDefault(names, id, name) : NULL;
+    Py_XDECREF(id);
+    return first == name ? NULL : first;
+}
+
+/* Another name holds what the first one will. */
+static int
+plan_alias(struct hr_state *st, struct hr_journal *j, PyObject *type,
+           PyObject *current, PyObject *first, PyObject *name)
+{
+    PyObject *old = PyDict_GetItemWithError(current, name);
+    PyObject *value = PyDict_GetItemWithError(current, first);
+    hr_place_peek(j, HR_PLACE_TYPE, type, first, &value);
+    int status = value == NULL || value == old
+                     ? 0
+                     : hr_journal_add(j, HR_PLACE_TYPE, type, name, value);
+    if (status == 0 && value != NULL && old != NULL && value != old &&
+        PyFunction_Check(old) && PyFunction_Check(value) &&
+        is_member(type, name, old) &&
+        !hr_place_has(j, HR_PLACE_FUNCTION, old)) {
+        PyObject *holder = hr_trampoline_new(st, value);
+        status = holder == NULL
+                     ? -1
+                     : hr_journal_add(j, HR_PLACE_FUNCTION, old, NULL, holder);
+        Py_XDECREF(holder);
+    }
+    return status;
+}
+
 /* Everything that `donor` has, and nothing that it has not. */
 static int
 plan_attributes(struct hr_state *st, struct hr_journal *j,
@@ -368,12 +408,20 @@ plan_attributes(struct hr_state *st, struct hr_journal *j,
     PyObject *wanted = hr_compat_type_dict((PyTypeObject *)donor);
     PyObject *name, *value;
     PyObject *items = current ? PyDict_Items(wanted) : NULL;
-    int status = items == NULL ? -1 : 0;
+    PyObject *names = items ? PyDict_New() : NULL;
+    int status = names == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *item = PyList_GET_ITEM(items, i);
         name = PyTuple_GET_ITEM(item, 0);
         value = PyTuple_GET_ITEM(item, 1);
         PyObject *old = PyDict_GetItemWithError(current, name);
+        PyObject *first = find_first_name(names, name, value);
+        if (first != NULL || PyErr_Occurred()) {
+            status = first == NULL
+                         ? -1
+                         : plan_alias(st, j, type, current, first, name);
+            continue;
+        }
         if (is_fixed(name, value)) {
             status = old == NULL ? plan_getset(j, type, name, value) : 0;
             continue;
@@ -387,6 +435,7 @@ plan_attributes(struct hr_state *st, struct hr_journal *j,
                      : hr_class_plan_attribute(st, j, type, name, old, moved);
         Py_XDECREF(moved);
     }
+    Py_XDECREF(names);
     Py_XDECREF(items);
     Py_ssize_t pos = 0;
     while (status == 0 && PyDict_Next(current, &pos, &name, &value)) {

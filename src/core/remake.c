@@ -233,11 +233,12 @@ plan_meta(struct hr_plan *p, PyObject *type, PyObject *donor)
 
 /* -- Its content ---------------------------------------------------------- */
 
-/* A method that stays has the body of a new one: whoever got that when the
- * class was made (a metaclass, a table of commands) is to hold the one that
- * stays, which the next edit changes. */
+/* A method that stays has the body of a new one, and a new one is there as a
+ * clone: whoever got it when the class was made (a metaclass, a table of
+ * commands) is to hold the one that the class has, which the next edit
+ * changes. */
 static int
-pair_functions(struct hr_plan *p, PyObject *old, PyObject *new)
+pair_functions(struct hr_plan *p, PyObject *old, PyObject *new, int planned)
 {
     static const char *const parts[] = {"__func__", "fget", "fset", "fdel",
                                         NULL};
@@ -247,7 +248,7 @@ pair_functions(struct hr_plan *p, PyObject *old, PyObject *new)
         return 0;
     }
     if (type == &PyFunction_Type) {
-        return hr_place_has(p->j, HR_PLACE_FUNCTION, old)
+        return planned || hr_place_has(p->j, HR_PLACE_FUNCTION, old)
                    ? hr_substitute_add(p, new, old)
                    : 0;
     }
@@ -260,7 +261,7 @@ pair_functions(struct hr_plan *p, PyObject *old, PyObject *new)
         PyObject *b = a ? PyObject_GetAttrString(new, parts[i]) : NULL;
         PyErr_Clear(); /* a property has no __func__ */
         if (b != NULL && PyFunction_Check(b)) {
-            status = pair_functions(p, a, b);
+            status = pair_functions(p, a, b, planned);
         }
         Py_XDECREF(b);
         Py_XDECREF(a);
@@ -279,8 +280,9 @@ pair_members(struct hr_plan *p, PyObject *type, PyObject *donor)
     while (status == 0 &&
            PyDict_Next(hr_compat_type_dict((PyTypeObject *)donor), &pos, &name,
                        &value)) {
-        PyObject *old = PyDict_GetItemWithError(live, name);
-        status = old != NULL ? pair_functions(p, old, value) : 0;
+        PyObject *kept = PyDict_GetItemWithError(live, name);
+        int planned = hr_place_peek(p->j, HR_PLACE_TYPE, type, name, &kept);
+        status = kept != NULL ? pair_functions(p, kept, value, planned) : 0;
     }
     Py_XDECREF(live);
     return status;

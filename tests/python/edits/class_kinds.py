@@ -789,4 +789,52 @@ EDITS = [
         """,
         needs="pydantic",
     ),
+    Edit(
+        "alias_of_methods_in_a_class_made_again",
+        """
+            from dataclasses import dataclass
+            @dataclass
+            class V:
+                x: int = 1
+                def __add__(self, o): return ("add", self.x)
+                __radd__ = __add__
+                @classmethod
+                def make(cls): return "make"
+                build = make
+        """,
+        swap("x: int = 1", "x: int = 2"),
+        setup="v = m.V()",
+        mid="assert v + 1 == ('add', 1) == 1 + v and m.V().x == 2",
+        then=[swap('"add"', '"ADD"', '"make"', '"MAKE"')],
+        check="""
+            assert v + 1 == ("ADD", v.x) == 1 + v
+            assert m.V.make() == "MAKE" == m.V.build()
+            assert m.V.__radd__ is m.V.__add__
+        """,
+    ),
+    Edit(
+        "alias_of_a_method_that_is_renamed_in_a_dataclass",
+        """
+            from dataclasses import dataclass
+            @dataclass
+            class A:
+                x: int = 1
+                def get(self): return ("get", self.x)
+        """,
+        """
+            from dataclasses import dataclass
+            @dataclass
+            class A:
+                x: int = 1
+                def fetch(self): return ("fetch", self.x)
+                get = fetch
+        """,
+        setup="a = m.A(); get = a.get",
+        mid="assert a.get() == a.fetch() == get() == ('fetch', 1)",
+        then=[swap('"fetch"', '"FETCH"')],
+        check="""
+            assert a.get() == a.fetch() == get() == ("FETCH", 1)
+            assert m.A.get is m.A.fetch and m.A.get.__name__ == "fetch"
+        """,
+    ),
 ]
