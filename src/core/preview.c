@@ -170,9 +170,15 @@ hr_preview_copy_function(struct hr_plan *p, PyObject *o, PyObject *from,
     Py_SETREF(f->func_qualname, Py_NewRef(t->func_qualname));
     Py_XSETREF(f->func_module, Py_XNewRef(t->func_module));
     if (holder != NULL && HR_AS_FUNCTION(holder)->func_dict == NULL) {
-        hr_function_share_dict(holder, o);
+        if (PyDict_GET_SIZE(t->func_dict) == 0) {
+            hr_function_share_dict(holder, o);
+        }
+        else if ((HR_AS_FUNCTION(holder)->func_dict = PyDict_New()) == NULL) {
+            Py_DECREF(copy);
+            return NULL;
+        }
     }
-    hr_function_share_dict(copy, o);
+    hr_function_share_dict(copy, body);
     for (size_t i = 0; i < p->unit_count; i++) {
         struct hr_unit *u = &p->units[i];
         if (f->func_globals == u->dict && u->evaluates) {

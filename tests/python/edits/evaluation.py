@@ -268,4 +268,26 @@ EDITS = [
         assert m.g() == ('w2', h)
         """,
     ),
+    Edit(
+        "decorator_removed_where_another_module_leads_to_the_result",
+        {
+            "m.py": """
+            import functools
+            def w(fn):
+                @functools.wraps(fn)
+                def wrapper(*a): return 'w', fn(*a)
+                return wrapper
+            class K:
+                @property
+                def p(self): return str(f)
+            @w
+            def f(): return 1
+            """,
+            "n.py": "from m import K\n",
+        },
+        {"m.py": swap("@w\n", "", "return 1", "return 2"), "n.py": "from m import K\nclass L(K): pass\n"},
+        setup="import n; h = m.f",
+        ways=("apply",),
+        check="assert h is m.f and h() == 2 and not hasattr(h, '__wrapped__')",
+    ),
 ]
