@@ -542,6 +542,8 @@ struct hr_world {
     PyObject *proxies;          /* list of stand-ins (worlds.c), or NULL */
     PyObject *cls;              /* borrowed: name of the class, or NULL */
     int lazy;                   /* annotations are not evaluated */
+    PyObject *fresh;            /* borrowed: the name whose object may be
+                                   changed; NULL: any */
 };
 /* May the expression be computed in that world without anybody noticing? */
 int hr_pure_is_expression(const struct hr_world *w, PyObject *node);
@@ -549,7 +551,8 @@ int hr_pure_is_expression(const struct hr_world *w, PyObject *node);
  * when not NULL.  Besides assignments and `if`: */
 #define HR_PURE_ADDS 1    /* X += 1 */
 #define HR_PURE_DEFINES 2 /* definitions, imports */
-#define HR_PURE_REPEATS 4 /* loops, `try`, X[k] = v */
+#define HR_PURE_REPEATS 4 /* loops, `try` */
+#define HR_PURE_SETS 8    /* X[k] = v, X.append(v) */
 int hr_pure_are_statements(const struct hr_world *w, PyObject *list, int flags,
                            PyObject *targets);
 

@@ -62,11 +62,9 @@ find_other_star(struct hr_derive *w, struct hr_scope *s, const char *text,
     int bound = 0;
     for (size_t i = 0; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
-        if (b->kind != HR_BLOCK_IMPORT) {
-            PyObject *other =
-                b->name_len > 0 ? hr_scope_name(s, text, b) : NULL;
-            bound |= other != NULL && !PyUnicode_Compare(other, w->name);
-            Py_XDECREF(other);
+        if (b->kind != HR_BLOCK_IMPORT ||
+            memchr(text + b->start, '*', b->end - b->start) == NULL) {
+            bound |= hr_scope_binds(s, text, b, w->name) == 1;
             continue;
         }
         PyObject *list = hr_import_read(s->u, text, b);

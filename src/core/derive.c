@@ -52,26 +52,36 @@ count_bindings(struct hr_scope *s, const char *text, PyObject *name)
     return count;
 }
 
+/* What the name will hold as planned so far (borrowed), and the index of its
+ * swap or -1. */
+static PyObject *
+get_planned(struct hr_derive *w, struct hr_scope *s, PyObject *name, long *at)
+{
+    PyObject *owner = s->type ? s->type : s->u->dict, *o, *key;
+    PyObject *planned = PyDict_GetItemWithError(s->live, name);
+    *at = hr_worlds_find(w->p, owner, name);
+    if (*at >= 0) {
+        (void)hr_journal_place(w->p->j, (size_t)*at, &o, &key, &planned);
+    }
+    return planned;
+}
+
 int
 hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
               PyObject *old, PyObject *new)
 {
     struct hr_plan *p = w->p;
     enum hr_place place = s->type ? HR_PLACE_TYPE : HR_PLACE_DICT;
-    PyObject *owner = s->type ? s->type : s->u->dict, *o, *key;
+    PyObject *owner = s->type ? s->type : s->u->dict;
     PyObject *live = PyDict_GetItemWithError(s->live, name);
-    PyObject *planned = live;
-    long at = hr_worlds_find(p, owner, name);
-    if (at >= 0) {
-        (void)hr_journal_place(p->j, (size_t)at, &o, &key, &planned);
-    }
+    long at;
+    PyObject *planned = get_planned(w, s, name, &at);
     PyObject *current = at >= 0 && (size_t)at < w->first ? planned : live;
     if (current == NULL || old == NULL ? current != old
                                        : !hr_value_still_is(current, old)) {
         return 0;
     }
-    if (planned == new ||
-        (planned != NULL && new != NULL &&hr_value_still_is(planned, new))) {
+    if (planned == new) {
         return 0;
     }
     if (s->type != NULL && new != NULL &&
@@ -89,8 +99,37 @@ hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
     return push(w, hr_journal_count(p->j) - 1);
 }
 
+int
+hr_derive_targets(struct hr_derive *w, struct hr_scope *s, const char *text,
+                  struct hr_worlds *worlds, PyObject *names)
+{
+    struct hr_world *a = &worlds->was, *b = &worlds->is;
+    PyObject *was = a->locals ? a->locals : a->globals;
+    PyObject *is = b->locals ? b->locals : b->globals;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        PyObject *old = PyDict_GetItemWithError(was, name);
+        PyObject *new = PyDict_GetItemWithError(is, name);
+        if (old == NULL || new == NULL || hr_value_still_is(old, new)) {
+            continue;
+        }
+        long at;
+        PyObject *planned = get_planned(w, s, name, &at);
+        if (planned != NULL && hr_value_still_is(planned, new)) {
+            continue; /* its own statement has run */
+        }
+        int bindings = count_bindings(s, text, name);
+        if (bindings < 0 ||
+            (bindings == 1 && hr_derive_set(w, s, name, old, new) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* -- Statements ----------------------------------------------------------- */
 
+/* 1 when it could be computed, 0 when not, -1 with an exception. */
 static int
 follow_statement(struct hr_derive *w, struct hr_scope *s, const char *text,
                  const struct hr_block *b)
@@ -109,25 +148,30 @@ follow_statement(struct hr_derive *w, struct hr_scope *s, const char *text,
     if (tree != NULL && status == 0) {
         status = hr_worlds_statements(s, &worlds, tree, text, b, targets);
     }
-    PyObject *was = worlds.was.locals ? worlds.was.locals : worlds.was.globals;
-    PyObject *is = worlds.is.locals ? worlds.is.locals : worlds.is.globals;
-    for (Py_ssize_t i = 0; status == 1 && i < PyList_GET_SIZE(targets); i++) {
-        PyObject *name = PyList_GET_ITEM(targets, i);
-        PyObject *old = PyDict_GetItemWithError(was, name);
-        PyObject *new = PyDict_GetItemWithError(is, name);
-        if (old == NULL || new == NULL || hr_value_still_is(old, new)) {
-            continue;
-        }
-        int bindings = count_bindings(s, text, name);
-        status = bindings < 0                              ? -1
-                 : bindings > 1                            ? 1
-                 : hr_derive_set(w, s, name, old, new) < 0 ? -1
-                                                           : 1;
+    if (status == 1) {
+        status = hr_derive_targets(w, s, text, &worlds, targets) < 0 ? -1 : 1;
     }
     hr_worlds_clear(&worlds);
     Py_XDECREF(targets);
     Py_XDECREF(tree);
-    return status == 0 ? hr_hint_block(w, s, text, b) : status < 0 ? -1 : 0;
+    return status;
+}
+
+/* The objects that it builds together with other statements. */
+static int
+follow_built(struct hr_derive *w, struct hr_scope *s, const char *text,
+             const struct hr_block *b)
+{
+    PyObject *names = b->kind == HR_BLOCK_ASSIGN
+                          ? hr_scope_bound_names(s, text, b)
+                          : hr_chain_names(s, text, b, s->live);
+    int status = names == NULL ? -1 : 0, found = 0;
+    for (Py_ssize_t i = 0; status >= 0 && i < PyList_GET_SIZE(names); i++) {
+        status = hr_chain_follow(w, s, text, PyList_GET_ITEM(names, i));
+        found |= status > 0;
+    }
+    Py_XDECREF(names);
+    return status < 0 ? -1 : found;
 }
 
 int
@@ -203,9 +247,15 @@ hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
         return hr_default_follow(s, w->kept, w->name, text, b);
     }
     if (b->kind == HR_BLOCK_ASSIGN || b->kind == HR_BLOCK_OTHER ||
-        (b->kind == HR_BLOCK_COMPOUND && !hr_scope_is_main(s, b) &&
-         strncmp(at + strspn(at, " \t\f"), "if", 2) == 0)) {
-        return follow_statement(w, s, text, b);
+        (b->kind == HR_BLOCK_COMPOUND && !hr_scope_is_main(s, b))) {
+        status = follow_statement(w, s, text, b);
+        if (status >= 0 && (status == 0 || b->kind == HR_BLOCK_ASSIGN)) {
+            int built = follow_built(w, s, text, b);
+            status = built < 0 ? -1 : status | built;
+        }
+        return status == 0  ? hr_hint_block(w, s, text, b)
+               : status < 0 ? -1
+                            : 0;
     }
     return hr_hint_block(w, s, text, b);
 }

@@ -19,13 +19,13 @@ get_title(struct hr_scope *s, const char *text, const struct hr_block *b)
 
 /* -- Statements that read a changed name ---------------------------------- */
 
-static int
-has_run(struct hr_scope *s, const struct hr_block *b)
+int
+hr_hint_has_run(struct hr_unit *u, const struct hr_block *b)
 {
     PyObject *line = PyLong_FromLong((long)b->line);
-    int ran = line == NULL        ? -1
-              : s->u->ran == NULL ? 0
-                                  : PySet_Contains(s->u->ran, line);
+    int ran = line == NULL     ? -1
+              : u->ran == NULL ? 0
+                               : PySet_Contains(u->ran, line);
     Py_XDECREF(line);
     return ran;
 }
@@ -47,7 +47,7 @@ static int
 say_reads(struct hr_derive *w, struct hr_scope *s, const char *text,
           const struct hr_block *b, PyObject *by)
 {
-    int ran = has_run(s, b);
+    int ran = hr_hint_has_run(s->u, b);
     if (ran != 0) {
         return ran < 0 ? -1 : 0;
     }

@@ -24,17 +24,60 @@ hr_pure_is_expression(const struct hr_world *world, PyObject *node)
 
 static int check_statements(struct hr_look *w, PyObject *list, int flags);
 
+/* Is `value` of the node the name of an object that may be changed? */
+static int
+may_change(struct hr_look *w, PyObject *node)
+{
+    PyObject *name = hr_syntax_get(node, "value");
+    if (!hr_syntax_is(name, "Name") ||
+        hr_expression_look_at_field(w, node, "value") < HR_KIND_ITEM) {
+        return 0;
+    }
+    PyObject *fresh = w->world->fresh;
+    return fresh == NULL ||
+           PyUnicode_Compare(hr_syntax_get(name, "id"), fresh) == 0;
+}
+
+/* Is it the name of something that the tree itself binds, as a loop does? */
+static int
+is_bound(struct hr_look *w, PyObject *name)
+{
+    return PySequence_Contains(w->bound, hr_syntax_get(name, "id")) != 0;
+}
+
 /* `X[k] = v` of a dict or list. */
 static int
 sets_item(struct hr_look *w, PyObject *target)
 {
-    enum hr_kind k = HR_KIND_IMPURE;
-    if (hr_syntax_is(target, "Subscript") &&
-        hr_syntax_is(hr_syntax_get(target, "value"), "Name") &&
-        hr_expression_look_at_field(w, target, "value") >= HR_KIND_ITEM) {
-        k = hr_expression_look_at_field(w, target, "slice");
+    return hr_syntax_is(target, "Subscript") && may_change(w, target) &&
+           hr_expression_look_at_field(w, target, "slice") >= HR_KIND_ITEM;
+}
+
+/* `X.append(v)` and the like, of a list, dict or set. */
+static int
+adds_item(struct hr_look *w, PyObject *call)
+{
+    static const char *const passed_on[] = {"append", "insert", NULL};
+    static const char *const used[] = {"add", "extend", "update", "setdefault",
+                                       NULL};
+    PyObject *method = hr_syntax_get(call, "func");
+    PyObject *name = hr_syntax_get(method, "attr");
+    if (!hr_syntax_is(call, "Call") || !hr_syntax_is(method, "Attribute") ||
+        !may_change(w, method) ||
+        is_bound(w, hr_syntax_get(method, "value")) ||
+        PyList_GET_SIZE(hr_syntax_get(call, "keywords")) > 0) {
+        return 0;
     }
-    return k >= HR_KIND_ITEM;
+    for (int operands = 0; operands < 2; operands++) {
+        const char *const *names = operands ? used : passed_on;
+        for (; *names != NULL; names++) {
+            if (PyUnicode_CompareWithASCIIString(name, *names) == 0) {
+                return hr_expression_look_at_list(
+                    w, hr_syntax_get(call, "args"), operands);
+            }
+        }
+    }
+    return 0;
 }
 
 static int
@@ -55,7 +98,7 @@ check_assignment(struct hr_look *w, PyObject *node, int flags)
     for (Py_ssize_t i = 0; pure && i < PyList_GET_SIZE(targets); i++) {
         PyObject *target = PyList_GET_ITEM(targets, i);
         pure = hr_expression_bind_targets(w, target, w->bound) ||
-               (flags & HR_PURE_REPEATS && sets_item(w, target));
+               (flags & HR_PURE_SETS && sets_item(w, target));
     }
     return pure;
 }
@@ -124,7 +167,9 @@ check_statement(struct hr_look *w, PyObject *node, int flags)
         return check_try(w, node, flags);
     }
     if (hr_syntax_is(node, "Expr")) {
-        return hr_syntax_is(hr_syntax_get(node, "value"), "Constant");
+        PyObject *value = hr_syntax_get(node, "value");
+        return hr_syntax_is(value, "Constant") ||
+               (flags & HR_PURE_SETS && adds_item(w, value));
     }
     if (flags & HR_PURE_DEFINES) {
         if (hr_syntax_is(node, "FunctionDef") ||

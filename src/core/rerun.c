@@ -89,7 +89,8 @@ can_rerun(struct hr_scope *s, const struct hr_block *b, int flags)
 }
 
 /* What a statement of any kind may be made of. */
-#define ANYTHING (HR_PURE_ADDS | HR_PURE_DEFINES | HR_PURE_REPEATS)
+#define ANYTHING                                                              \
+    (HR_PURE_ADDS | HR_PURE_DEFINES | HR_PURE_REPEATS | HR_PURE_SETS)
 
 /* -- Names that changed statements build upon ----------------------------- */
 
@@ -98,6 +99,22 @@ is_builder_kind(const struct hr_block *b)
 {
     return b->kind == HR_BLOCK_ASSIGN || b->kind == HR_BLOCK_OTHER ||
            b->kind == HR_BLOCK_COMPOUND;
+}
+
+/* Note the names of which a changed block, of either text, adds to the object,
+ * and nobody else has. */
+static int
+note_objects(struct hr_scope *s, const char *text, const struct hr_block *b)
+{
+    PyObject *names = hr_chain_names(s, text, b, s->before);
+    int status = names == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i);
+        int own = hr_chain_is_own(s, name);
+        status = own < 0 ? -1 : own ? add_name(&s->built, name) : 0;
+    }
+    Py_XDECREF(names);
+    return status;
 }
 
 /* Note the names that a changed block, of either text, both reads and binds.
@@ -126,6 +143,28 @@ note_built(struct hr_scope *s, const char *text, const struct hr_block *b)
     return status;
 }
 
+/* Note what the i-th block, which has changed, builds upon or adds to, before
+ * or now. */
+static int
+note_changed(struct hr_scope *s, size_t i)
+{
+    const struct hr_block *new = &s->new->items[i], *old = NULL;
+    int k = s->diff.match[i];
+    if (k >= 0 && is_builder_kind(&s->old->items[k])) {
+        old = &s->old->items[k];
+    }
+    if (note_built(s, s->u->text, new) < 0 ||
+        (old != NULL && note_built(s, s->old_text, old) < 0)) {
+        return -1;
+    }
+    int again = old != NULL ? hr_chain_sets_again(s, old, new) : 0;
+    return again != 0 ? again
+           : note_objects(s, s->u->text, new) < 0 ||
+                   (old != NULL && note_objects(s, s->old_text, old) < 0)
+               ? -1
+               : 0;
+}
+
 int
 hr_rerun_begin(struct hr_scope *s)
 {
@@ -134,21 +173,16 @@ hr_rerun_begin(struct hr_scope *s)
     }
     for (size_t i = 0; i < s->new->count; i++) {
         const struct hr_block *b = &s->new->items[i];
-        int k = s->diff.match[i];
-        if (!is_builder_kind(b) || !hr_scope_is_changed(s, i) ||
-            hr_scope_is_main(s, b)) {
-            continue;
-        }
-        if (note_built(s, s->u->text, b) < 0 ||
-            (k >= 0 && is_builder_kind(&s->old->items[k]) &&
-             note_built(s, s->old_text, &s->old->items[k]) < 0)) {
+        if (is_builder_kind(b) && hr_scope_is_changed(s, i) &&
+            !hr_scope_is_main(s, b) && note_changed(s, i) < 0) {
             return -1;
         }
     }
     for (size_t i = 0; i < s->old->count; i++) {
         const struct hr_block *b = &s->old->items[i];
         if (!s->diff.used[i] && is_builder_kind(b) &&
-            note_built(s, s->old_text, b) < 0) {
+            (note_built(s, s->old_text, b) < 0 ||
+             note_objects(s, s->old_text, b) < 0)) {
             return -1;
         }
     }
@@ -249,36 +283,6 @@ is_derived(struct hr_scope *s, PyObject *name)
            PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)base);
 }
 
-/* A statement about the object: `X.a = 1`, `X[1] = 2`, `X.add(3)`. */
-static int
-is_about(const char *text, const struct hr_block *b, PyObject *name)
-{
-    Py_ssize_t n;
-    const char *word = PyUnicode_AsUTF8AndSize(name, &n);
-    const char *at = text + b->start, *end = text + b->end;
-    while (at < end && (*at == ' ' || *at == '\t')) {
-        at++;
-    }
-    return word != NULL && end - at > n && memcmp(at, word, (size_t)n) == 0 &&
-           (at[n] == '.' || at[n] == '[');
-}
-
-/* The same in a loop or under a condition. */
-static int
-is_about_inside(const char *text, const struct hr_block *b, PyObject *name)
-{
-    struct hr_block line = *b;
-    for (line.start = b->head_end; line.start < b->end; line.start++) {
-        if (is_about(text, &line, name)) {
-            return 1;
-        }
-        while (line.start < b->end && text[line.start] != '\n') {
-            line.start++;
-        }
-    }
-    return 0;
-}
-
 /* What a name holds after an assignment of the old text, in a namespace of its
  * own, where that can be computed.  NULL without an exception where not. */
 static PyObject *
@@ -338,7 +342,7 @@ follows_compound(struct hr_scope *s, size_t i, PyObject *name,
     const struct hr_block *b = &s->new->items[i];
     int builds =
         uses & HR_USES_VALUE &&
-        (uses & HR_USES_BINDS || is_about_inside(s->u->text, b, written));
+        (uses & HR_USES_BINDS || hr_chain_is_about(s->u->text, b, written));
     int status = 0;
     if (uses & HR_USES_BINDS || builds) {
         status = can_rerun(s, b, ANYTHING);
@@ -413,7 +417,7 @@ follows(struct hr_scope *s, size_t i, PyObject *name, PyObject *written)
                      : 1;
     }
     else if (status == 0 && b->kind == HR_BLOCK_OTHER) {
-        status = is_about(text, b, written);
+        status = hr_chain_is_about(text, b, written);
     }
     Py_XDECREF(code);
     return status;
@@ -476,6 +480,20 @@ is_uncovered(struct hr_scope *s, size_t i)
     return 0;
 }
 
+/* Has the assignment before the i-th block run?  It may have given what the
+ * name held in the end.  1, 0 or -1. */
+static int
+is_assigned(struct hr_scope *s, size_t i, PyObject *name)
+{
+    while (i-- > 0) {
+        const struct hr_block *b = &s->new->items[i];
+        if (b->name_len > 0 && hr_scope_is_named(s, s->u->text, b, name)) {
+            return b->kind == HR_BLOCK_ASSIGN ? hr_hint_has_run(s->u, b) : 0;
+        }
+    }
+    return 0;
+}
+
 int
 hr_rerun_block(struct hr_scope *s, size_t i)
 {
@@ -492,8 +510,9 @@ hr_rerun_block(struct hr_scope *s, size_t i)
     }
     while (again == 0 && s->bound != NULL &&
            PyDict_Next(s->bound, &pos, &name, &none)) {
-        if (is_touched(s, name)) {
-            PyObject *written = get_written(s, name);
+        int touched = is_touched(s, name) ? 1 : is_assigned(s, i, name);
+        if (touched != 0) {
+            PyObject *written = touched > 0 ? get_written(s, name) : NULL;
             again = written == NULL ? -1 : follows(s, i, name, written);
             Py_XDECREF(written);
         }

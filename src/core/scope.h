@@ -337,6 +337,8 @@ long hr_worlds_find(struct hr_plan *p, PyObject *owner, PyObject *name);
 struct hr_derive;
 /* The block has run in this batch. */
 int hr_hint_note_run(struct hr_unit *u, const struct hr_block *b);
+/* Has it?  1, 0 or -1. */
+int hr_hint_has_run(struct hr_unit *u, const struct hr_block *b);
 /* A block that reads the changed name is not run again. */
 int hr_hint_reads(struct hr_derive *w, struct hr_scope *s, const char *text,
                   const struct hr_block *b);
@@ -354,6 +356,38 @@ int hr_hint_is_registered_on(struct hr_scope *s, const struct hr_block *b,
 int hr_hint_registered(struct hr_scope *s, const char *text,
                        const struct hr_block *b, uint32_t line,
                        const char *why);
+/* -- chain.c: objects that several statements build --------------------------
+ */
+
+struct hr_chain {
+    PyObject *trees, *codes; /* owned: lists, of statements and their code */
+    PyObject *all;           /* owned: all the statements in one list */
+    PyObject *name;          /* borrowed */
+};
+/* Is it a statement about the object, such as `X[k] = v` or `X.add(v)`, or one
+ * that has such in it? */
+int hr_chain_is_about(const char *text, const struct hr_block *b,
+                      PyObject *name);
+/* The lists, dicts and sets of the namespace to which a block may add. */
+PyObject *hr_chain_names(struct hr_scope *s, const char *text,
+                         const struct hr_block *b, PyObject *ns);
+/* The statements that build it: 1, or 0 when there are no two; clear it also
+ * then, and after a failure. */
+int hr_chain_find(struct hr_scope *s, const char *text,
+                  const struct hr_blocks *blocks, PyObject *name,
+                  struct hr_chain *c);
+void hr_chain_clear(struct hr_chain *c);
+/* What they give in a copy of the names; all names that they bind are added to
+ * `targets`, when not NULL.  NULL, without an exception that counts, when they
+ * are not to be computed. */
+PyObject *hr_chain_run(struct hr_plan *p, struct hr_chain *c,
+                       struct hr_world *world, PyObject *targets);
+/* Do both set the same item or attribute, as `X[k] = 1` and `X[k] = 2`?  Then
+ * the new one needs nothing to be taken back.  1, 0 or -1. */
+int hr_chain_sets_again(struct hr_scope *s, const struct hr_block *old,
+                        const struct hr_block *new);
+/* Is the object what the old statements give, and nobody has added to it? */
+int hr_chain_is_own(struct hr_scope *s, PyObject *name);
 
 /* -- derive.c, copy.c, default.c, member.c: what follows a changed name ------
  */
@@ -385,6 +419,14 @@ int hr_derive_is_read(struct hr_derive *w, struct hr_scope *s,
  * just planned it, is to hold `new` (NULL: it goes). */
 int hr_derive_set(struct hr_derive *w, struct hr_scope *s, PyObject *name,
                   PyObject *old, PyObject *new);
+/* The same for names that statements bind in both worlds. */
+int hr_derive_targets(struct hr_derive *w, struct hr_scope *s,
+                      const char *text, struct hr_worlds *worlds,
+                      PyObject *names);
+/* An object that several statements build, of which one reads the name.  1, or
+ * 0 when it is none or is not to be computed. */
+int hr_chain_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
+                    PyObject *name);
 /* Imports of a block: what they copy of the name. */
 int hr_copy_follow(struct hr_derive *w, struct hr_scope *s, const char *text,
                    const struct hr_block *b);

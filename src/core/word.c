@@ -49,11 +49,30 @@ add_normalised(struct hr_words *w, const char *word, size_t n)
     return utf8 != NULL ? 0 : -1;
 }
 
+/* Half the size, as often as no more than a sixth of the bits are set then: of
+ * 36 words that are not in the text, one is said to be. */
+static struct hr_words *
+fold(struct hr_words *w)
+{
+    size_t bytes = (w->mask + 1) / 8, set = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        set += (size_t)__builtin_popcount(w->bits[i]);
+    }
+    for (; bytes > 32 && set * 6 <= bytes / 2 * 8; bytes /= 2) {
+        for (size_t i = 0; i < bytes / 2; i++) {
+            w->bits[i] |= w->bits[bytes / 2 + i];
+        }
+        w->mask /= 2;
+    }
+    struct hr_words *smaller = realloc(w, sizeof *w + bytes);
+    return smaller != NULL ? smaller : w;
+}
+
 struct hr_words *
 hr_word_list(const char *text, size_t size)
 {
     size_t bits = 256;
-    while (bits < size / 4) {
+    while (bits < size * 4) {
         bits *= 2;
     }
     struct hr_words *w = calloc(1, sizeof *w + bits / 8);
@@ -88,7 +107,7 @@ hr_word_list(const char *text, size_t size)
         }
         from = n == 4 && memcmp(word, "from", 4) == 0 ? word : NULL;
     }
-    return w;
+    return fold(w);
 }
 
 int

@@ -312,8 +312,8 @@ hr_worlds_statements(struct hr_scope *s, struct hr_worlds *w, PyObject *tree,
                      const char *text, const struct hr_block *b,
                      PyObject *targets)
 {
-    if (!hr_pure_are_statements(&w->was, tree, 0, NULL) ||
-        !hr_pure_are_statements(&w->is, tree, 0, targets)) {
+    if (!hr_pure_are_statements(&w->was, tree, HR_PURE_REPEATS, NULL) ||
+        !hr_pure_are_statements(&w->is, tree, HR_PURE_REPEATS, targets)) {
         return 0;
     }
     PyObject *code = hr_code_compile(s->u, text + b->start, b->end - b->start,

@@ -74,6 +74,7 @@ the same object by its name, wherever it stands; what is gone stays with its hol
 as written
 the parameters come with the function or class
 assigned anew; copies in other modules and what is computed from them follow
+all are run again on a new object, unless the program has added to it; the log tells what does not follow
 what the program has rebound stays, unless its own statement changed
 run again, for the new object; functions and classes stay the same objects
 only what changed runs

@@ -108,6 +108,11 @@ CLASSES = [
     ),
     ("type parameters", 12, ["type_parameter_*", "type_statement_*"]),
     ("constants, copies and what is derived from them", 14, ["constant_*"]),
+    (
+        "lists, dicts and sets that several statements build; loops that compute",
+        12,
+        ["built_*", "derived_in_a_loop_*"],
+    ),
     ("state of the program is kept", 10, ["state_*", "global_counter_kept"]),
     ("decorators of an object that is made anew", 5, ["registered_*"]),
     ("side effects are not repeated", 5, ["side_effect_*"]),

@@ -260,7 +260,10 @@ EDITS = [
         class K:
             def m(self): return f
         """,
-        swap("@w1\ndef f(): return K", "@w2\ndef f(): return K, 2\n@w2\ndef g(): return f"),
+        swap(
+            "@w1\ndef f(): return K",
+            "@w2\ndef f(): return K, 2\n@w2\ndef g(): return f",
+        ),
         setup="h = m.f; k = m.K()",
         then=[swap("return K, 2", "return K, 3")],
         check="""
@@ -285,7 +288,10 @@ EDITS = [
             """,
             "n.py": "from m import K\n",
         },
-        {"m.py": swap("@w\n", "", "return 1", "return 2"), "n.py": "from m import K\nclass L(K): pass\n"},
+        {
+            "m.py": swap("@w\n", "", "return 1", "return 2"),
+            "n.py": "from m import K\nclass L(K): pass\n",
+        },
         setup="import n; h = m.f",
         ways=("apply",),
         check="assert h is m.f and h() == 2 and not hasattr(h, '__wrapped__')",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import inspect
 import re
 import types
@@ -29,6 +30,10 @@ def of(value, where="", depth=DEPTH):
     if isinstance(value, type):
         # A class that a call gave back is named only: its methods may give it, too.
         return of_class(value, where, depth) if depth == DEPTH else text(value)
+    if hasattr(value, "cache_info"):
+        return [of(value.__wrapped__, where, depth - 1), results(value, where, depth)]
+    if isinstance(value, functools.partial):
+        return ["partial", of(value.func, where, depth - 1), text(value.args)]
     if isinstance(value, dict):
         return {repr(k): of(v, where, depth - 1) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
@@ -50,8 +55,7 @@ def of_function(function, where, depth):
     # What functools.wraps() copied when it decorated stays as it was.
     copied = hasattr(function, "__wrapped__")
     return {
-        "signature": copied
-        or text(inspect.signature(function, follow_wrapped=False)),
+        "signature": copied or text(inspect.signature(function, follow_wrapped=False)),
         "doc": copied or function.__doc__,
         "annotations": copied or text(function.__annotations__),
         "kind": code.co_flags & 0x2A0,
@@ -87,9 +91,26 @@ def result(function, arguments, where, depth):
                 value = ("awaited", end.value)
         elif inspect.isgenerator(value):
             value = ("generated", list(value))
+        elif inspect.isasyncgen(value):
+            value = ("generated", drive(value))
+        elif hasattr(value, "__enter__"):
+            with value as given:
+                value = ("managed", given)
     except Exception as error:
         return text(error)
     return of(strip(value), where, depth - 1)
+
+
+def drive(generator):
+    found = []
+    for _ in range(9):
+        try:
+            generator.__anext__().send(None)
+        except StopIteration as end:
+            found.append(end.value)
+        except StopAsyncIteration:
+            break
+    return found
 
 
 def strip(value):
@@ -98,6 +119,8 @@ def strip(value):
         return tuple(strip(v) for v in value)
     if inspect.iscoroutine(value) or inspect.isgenerator(value):
         value.close()
+        return type(value).__name__
+    if inspect.isasyncgen(value):
         return type(value).__name__
     return value
 

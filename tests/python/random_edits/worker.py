@@ -25,6 +25,10 @@ LIMIT = 30
 PATIENCE = 5
 
 
+#: kinds of which the object itself stays
+IDENTICAL = ("class", "data", "named", "enum", "maker", "decorator", "guarded")
+
+
 class Difference(Exception):
     pass
 
@@ -161,7 +165,7 @@ class Running:
         parts = {}
         if block.kind == "maker":
             parts["closure"] = value()
-        elif block.kind in ("class", "data"):
+        elif block.kind in ("class", "data", "named"):
             parts["instance"] = value()
         elif block.kind == "table":
             parts.update(value)
@@ -181,16 +185,16 @@ class Running:
         if kind == "enum":  # a member that comes back is another one
             for part in [p for p in parts if p not in now.__members__]:
                 del parts[part]
-        if kind in ("class", "data", "enum", "maker", "decorator", "guarded"):
+        if kind in IDENTICAL:
             same("identity", value is now, True)
-        if kind in ("function", "lambda"):
+        if kind in ("function", "lambda", "cached", "manager"):
             same("results", picture.results(value), picture.results(now))
         for part, old in parts.items():
             if kind == "maker":
                 same("closure", of_closure(old), of_closure(now()))
             elif kind == "class":
                 same("instance", picture.of_instance(old), picture.of_instance(now()))
-            elif kind == "data":
+            elif kind in ("data", "named"):
                 same("method", old.total(), now().total())
             elif kind == "table":
                 same("lambda", picture.results(old), picture.results(now[part]))
