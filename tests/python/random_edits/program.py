@@ -15,8 +15,7 @@ KINDS = (
     + ["maker"] * 2
     + ["lambda", "table", "decorator", "comment", "guarded"]
     + ["class"] * 4
-    + ["data", "enum", "named"]
-    + ["choice", "pair", "registry", "cached", "manager"]
+    + ["data", "enum"]
 )
 LETTERS = {
     "const": "C",
@@ -31,12 +30,6 @@ LETTERS = {
     "class": "K",
     "data": "R",
     "enum": "E",
-    "named": "N",
-    "choice": "o",
-    "pair": "p",
-    "registry": "y",
-    "cached": "h",
-    "manager": "m",
     "import": "i",
 }
 
@@ -139,7 +132,6 @@ class Program:
             chosen = self.random.sample(names, min(len(names), 3))
             lines += [f"from alpha import {name}\n" for name in chosen]
             lines += self.random.sample(["import alpha\n"], self.random.randint(0, 1))
-            lines += ["from alpha import *\n"] * (self.random.random() < 0.15)
         self.blocks[module].insert(0, Block("import", f"{module}i", "".join(lines)))
 
     def spoil(self):
@@ -188,21 +180,12 @@ class Program:
     def expression(self, module, parameters):
         atoms = [*parameters, self.number(), self.value()]
         atoms += self.names(module, "const", "derived", "function", "class")
-        atoms += self.attributes(module)
         a, b = self.random.choice(atoms), self.random.choice(atoms)
         form = self.random.choice(
             ["({a}, {b})", "[{a}, {n}]", "str({a})", "({n}, {a})", "{{'k': {b}}}"]
             + ["[i for i in ({a}, {b})]", "({n} if {a} else {b})", "(lambda: {a})()"]
         )
         return form.format(a=a, b=b, n=self.number())
-
-    def attributes(self, module):
-        """Of `alpha`, where the module imports that."""
-        imports = [b.text for b in self.blocks[module] if b.kind == "import"]
-        if not any("import alpha\n" in text for text in imports):
-            return []
-        names = self.names("alpha", "const", "function", "class")
-        return [f"alpha.{name}" for name in names[:2]]
 
     def decorators(self, module):
         names = self.names(module, "decorator")
@@ -247,72 +230,17 @@ class Program:
     def make_function(self, module, name):
         lines = [f"@{deco}\n" for deco in self.decorators(module)]
         signature, parameters = self.signature(module, plain=bool(lines))
-        kind = self.random.choice(["def", "def", "def", "yield", "async", "both"])
-        opening = "async def" if kind in ("async", "both") else "def"
+        kind = self.random.choice(["def", "def", "def", "yield", "async"])
+        opening = "async def" if kind == "async" else "def"
         lines.append(f"{opening} {name}({signature}):\n")
         if self.random.random() < 0.3:
             lines.append(f"    'doc {self.number()}'\n")
         for _ in range(self.random.randint(0, 2)):
             lines.append(f"    v = {self.expression(module, parameters)}\n")
-        if kind in ("yield", "both"):
+        if kind == "yield":
             lines.append(f"    yield {self.expression(module, parameters)}\n")
-        if kind != "both":
-            lines.append(f"    return {self.expression(module, parameters)}\n")
+        lines.append(f"    return {self.expression(module, parameters)}\n")
         return "".join(lines)
-
-    def make_cached(self, module, name):
-        # Nothing of the module: what is cached of that is the program's state.
-        deco = self.random.choice(["lru_cache()", "lru_cache", "lru_cache(maxsize=4)"])
-        return (
-            f"@__import__('functools').{deco}\n"
-            f"def {name}(a={self.number()}):\n    return (a, {self.number()})\n"
-        )
-
-    def make_manager(self, module, name):
-        return (
-            f"@__import__('contextlib').contextmanager\n"
-            f"def {name}(a=1):\n    yield {self.expression(module, ['a'])}\n"
-        )
-
-    def make_choice(self, module, name):
-        names = self.names(module, "const") or ["0"]
-        a, n = self.random.choice(names), self.number()
-        form = self.random.choice(
-            ["if {a}:\n    {x} = {n}\nelse:\n    {x} = {a}\n"]
-            + [
-                "try:\n    {x} = int({a})\nexcept Exception:\n    {x} = {n}\n"
-            ]
-            + ["for {x}i in ({n}, {a}):\n    {x} = {x}i\n"]
-            + ["{x} = []\nfor {x}i in (1, {a}):\n    {x}.append(({x}i, {n}))\n"]
-        )
-        return form.format(a=a, n=n, x=name)
-
-    def make_pair(self, module, name):
-        names = self.names(module, "const") or ["0"]
-        a = self.random.choice(names)
-        form = self.random.choice(
-            ["{x}, {x}b = {a}, {n}\n", "{x} = {x}b = [{a}]\n"]
-            + ["{x}, *{x}b = {n}, {a}, 1\n", "{x} = {n}\n{x} += 1\n"]
-        )
-        return form.format(a=a, n=self.number(), x=name)
-
-    def make_registry(self, module, name):
-        names = self.names(module, "function", "class", "lambda") or ["len"]
-        a, b = self.random.choice(names), self.random.choice(names)
-        form = self.random.choice(
-            ["{{'a': {a}, {n}: {b}}}", "[{a}, {b}, {n}]", "({b}, {a})"]
-            + ["__import__('functools').partial({a}, {n})"]
-            + ["{{k: v for k, v in (('a', {a}), ('b', {n}))}}"]
-        )
-        return f"{name} = {form.format(a=a, b=b, n=self.number())}\n"
-
-    def make_named(self, module, name):
-        names = self.random.sample(["x", "y", "z"], self.random.randint(1, 3))
-        fields = "".join(f"    {n}: int = {self.number()}\n" for n in names)
-        return (
-            f"class {name}(__import__('typing').NamedTuple):\n{fields}"
-            f"    def total(self): return {self.number()}\n"
-        )
 
     def make_guarded(self, module, name):
         word = self.random.choice(["if True:", "try:", "for _ in (1,):", "with_"])
@@ -385,9 +313,7 @@ class Program:
 
     def method(self, module, name, method):
         kind = self.random.choice(
-            ["plain"] * 3
-            + ["static", "class", "property", "super", "private"]
-            + ["setter", "decorated", "async", "nested", "lambda"]
+            ["plain"] * 3 + ["static", "class", "property", "super", "private"]
         )
         body = self.expression(module, [])
         if kind == "static":
@@ -396,36 +322,13 @@ class Program:
             return f"    @classmethod\n    def {method}(cls): return cls, {body}\n"
         if kind == "property":
             return f"    @property\n    def {method}(self): return {body}\n"
-        if kind == "setter":
-            n = self.number()
-            return (
-                f"    @property\n    def {method}(self): return {body}\n"
-                f"    @{method}.setter\n    def {method}(self, value): {n}\n"
-            )
-        if kind == "lambda":
-            return f"    {method} = lambda self, a=1: {body}\n"
-        if kind == "nested":
-            return (
-                f"    def {method}(self, a={self.number()}):\n"
-                f"        def inner(b): return a, b, {body}\n"
-                f"        return inner({self.number()})\n"
-            )
-        opening = ""
-        if kind == "decorated":
-            names = self.names(module, "decorator")
-            opening = f"    @{self.random.choice(names)}\n" if names else ""
-        if kind == "async":
-            return f"    async def {method}(self, a=1): return {body}\n"
         if kind == "super":
             body = (
                 f"getattr(super(), '{method}', 'top') is not None, __class__.__name__"
             )
         if kind == "private":
             body = f"self._{name}__private, self.__private, {self.number()}"
-        return (
-            f"{opening}    def {method}(self, a={self.number()}):\n"
-            f"        return {body}\n"
-        )
+        return f"    def {method}(self, a={self.number()}):\n        return {body}\n"
 
     def make_data(self, module, name):
         names = self.random.sample(["x", "y", "z"], self.random.randint(1, 3))
