@@ -63,6 +63,50 @@ hr_bytecode_writes_globals(PyObject *code)
     return writes;
 }
 
+/* Is the last part of the name in the set? */
+static int
+has_last_part(PyObject *set, PyObject *name)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
+    PyObject *last = PyUnicode_Substring(name, dot + 1, n);
+    int has = last == NULL ? -1 : PySet_Contains(set, last);
+    Py_XDECREF(last);
+    return has;
+}
+
+int
+hr_bytecode_imports(PyObject *code, PyObject *set)
+{
+    int import = hr_bytecode_number("IMPORT_NAME"), found = 0, arg = 0;
+    int extended = hr_bytecode_number("EXTENDED_ARG");
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    PyObject *consts = ((PyCodeObject *)code)->co_consts;
+    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
+    if (bytes == NULL) {
+        return -1;
+    }
+    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    for (Py_ssize_t i = 0; found == 0 && i + 1 < PyBytes_GET_SIZE(bytes);
+         i += 2) {
+        arg = arg << 8 | op[i + 1];
+        if (op[i] == extended) {
+            continue;
+        }
+        if (op[i] == import && arg < PyTuple_GET_SIZE(names)) {
+            found = has_last_part(set, PyTuple_GET_ITEM(names, arg));
+        }
+        arg = 0;
+    }
+    Py_DECREF(bytes);
+    hr_compat_forget_views(code);
+    for (Py_ssize_t i = 0; found == 0 && i < PyTuple_GET_SIZE(consts); i++) {
+        PyObject *o = PyTuple_GET_ITEM(consts, i);
+        found = PyCode_Check(o) ? hr_bytecode_imports(o, set) : 0;
+    }
+    return found;
+}
+
 PyObject *
 hr_bytecode_stored_names(PyObject *code)
 {

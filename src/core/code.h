@@ -352,6 +352,9 @@ int hr_bytecode_writes_globals(PyObject *code);
 PyObject *hr_bytecode_stored_names(PyObject *code);
 /* Which constant is given to the name, and not used otherwise?  Or -1. */
 Py_ssize_t hr_bytecode_only_stored(PyObject *code, const char *name);
+/* Does it, or what is nested in it, import a module of which the last part of
+ * the name is in the set? */
+int hr_bytecode_imports(PyObject *code, PyObject *set);
 /* What the code of a module or class does to a name: these bits, or -1. */
 enum {
     HR_USES_VALUE = 1, /* reads it before it binds it */
@@ -404,6 +407,10 @@ struct hr_preview;
 
 /* Before code runs in a shadow: what it leads to is as the save has it. */
 int hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns);
+/* What the code that imports the module gets: its preview, or itself, where it
+ * is none of the batch.  A new reference. */
+PyObject *hr_preview_module(struct hr_plan *p, PyObject *module,
+                            PyObject *code);
 /* Another class stands for this one from now on (a donor). */
 int hr_preview_set(struct hr_plan *p, PyObject *live, PyObject *clone);
 /* All has run: what was set on previews of classes goes to the journal. */
@@ -502,12 +509,19 @@ int hr_import_is_submodule(struct hr_unit *u, PyObject *name);
 int hr_import_is_bound_later(const char *text, const struct hr_blocks *blocks,
                              const struct hr_block *import, PyObject *name);
 
-/* -- importing.c: `from m import x` in a batch -------------------------------
+/* -- importing.c: imports in a batch -----------------------------------------
  */
 
-/* Run one import statement, seeing what the batch has planned.  1 when it was
- * handled, 0 when it has to be run as any other. */
+/* Run one import statement by its words.  1 when it was handled, 0 when it has
+ * to be run as any other. */
 int hr_importing_run(struct hr_unit *u, const struct hr_block *block);
+/* Around code that runs in a unit: what it imports is as the batch has it.
+ * End it also after a failure. */
+struct hr_importing {
+    PyObject *name, *builtins, *made; /* owned, or NULL */
+};
+int hr_importing_begin(struct hr_unit *u, struct hr_importing *hook);
+void hr_importing_end(struct hr_importing *hook);
 /* Copies from other modules of the batch that still hold the old values, in
  * the shadow: as the batch will have them. */
 int hr_importing_refresh(struct hr_unit *u);
@@ -594,10 +608,12 @@ int hr_syntax_each_annotation(PyObject *function,
 
 /* For free(). */
 struct hr_words *hr_word_list(const char *text, size_t size);
-int hr_word_may_have(const struct hr_words *w, uint64_t hash);
-/* May it import by a star from a module, of whose name that is the last part?
- */
-int hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package);
+/* Does the text, of which these are the words, have one with that hash? */
+int hr_word_may_have(const struct hr_words *w, const char *text, size_t size,
+                     PyObject *word, uint64_t hash);
+/* May it import by a star from a module, or package, if it knows the last part
+ * of the name? */
+int hr_word_may_star(const struct hr_words *w, int knows_last, int is_package);
 /* The hash of a word; -1 with an exception. */
 int hr_word_hash(PyObject *word, uint64_t *hash);
 /* Is the name a word of this text? */

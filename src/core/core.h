@@ -22,6 +22,7 @@ struct hr_run;
 struct hr_engine;
 struct hr_control;
 struct hr_source;
+struct hr_plan;
 
 /* A line of the log is one sentence behind this prefix. */
 #define HR_PREFIX "[HotReload]: "
@@ -52,6 +53,7 @@ struct hr_state {
     int fork_locked;
     int64_t compile_ns;       /* what compiling for the last plan took */
     unsigned long planning;   /* the thread that makes a plan; 0: none does */
+    struct hr_plan *plan;     /* borrowed: which one */
     int frozen;               /* see made.c */
     PyObject *twins;          /* owned: list, see preview.c */
     struct hr_engine *engine; /* owned, or NULL while not started */

@@ -296,102 +296,6 @@ follow_in_module(struct hr_derive *w, struct hr_source *source,
     return status;
 }
 
-/* The words of the text that the source will have; NULL without an exception
- * when there is none. */
-static struct hr_words *
-get_words(struct hr_plan *p, struct hr_source *s)
-{
-    struct hr_words **words = &s->words;
-    const char *text = s->text;
-    size_t size = s->size;
-    for (size_t i = 0; i < p->file_count; i++) {
-        struct hr_file *f = &p->files[i];
-        if (f->source == s) {
-            words = &f->words;
-            text = f->text;
-            size = f->size;
-        }
-    }
-    if (text != NULL && *words == NULL) {
-        *words = hr_word_list(text, size);
-    }
-    return *words;
-}
-
-/* Does a module of that text know the owner of the name? */
-static int
-knows_owner(struct hr_derive *w, const struct hr_words *words, PyObject *dict)
-{
-    PyObject *key, *o;
-    Py_ssize_t pos = 0;
-    if (dict == w->owner || w->is_package) {
-        return 1;
-    }
-    int may = hr_word_may_have(words, w->home);
-    while (may == 0 && PyDict_Next(dict, &pos, &key, &o)) {
-        may = PyModule_Check(o)
-                  ? PyModule_GetDict(o) == w->owner
-                  : PyType_Check(o) && PyType_Check(w->owner) &&
-                        PyType_IsSubtype((PyTypeObject *)o,
-                                         (PyTypeObject *)w->owner);
-    }
-    return may;
-}
-
-static int
-follow_item(struct hr_derive *w)
-{
-    struct hr_state *st = w->p->st;
-    for (struct hr_source *s = st->sources; s != NULL; s = s->next) {
-        struct hr_words *words = get_words(w->p, s);
-        if (words == NULL) {
-            if (PyErr_Occurred()) {
-                return -1;
-            }
-            continue;
-        }
-        int named = hr_word_may_have(words, w->hash);
-        int star = w->module != NULL &&
-                   hr_word_may_star(words, w->home, w->is_package);
-        if (!named && !star) {
-            continue; /* most of them, and there may be thousands */
-        }
-        PyObject *modules = hr_source_modules(s);
-        int status = modules == NULL ? -1 : 0;
-        for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(modules);
-             i++) {
-            PyObject *module = PyList_GET_ITEM(modules, i);
-            if (star || knows_owner(w, words, PyModule_GetDict(module))) {
-                status = follow_in_module(w, s, module);
-            }
-        }
-        Py_XDECREF(modules);
-        if (status < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* The words by which other texts know the name and its owner. */
-static int
-find_words(struct hr_derive *w)
-{
-    PyObject *name = w->module != NULL
-                         ? w->module
-                         : ((PyHeapTypeObject *)w->owner)->ht_name;
-    Py_ssize_t n = PyUnicode_GET_LENGTH(name);
-    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
-    PyObject *last = PyUnicode_Substring(name, dot + 1, n);
-    int status = last == NULL || hr_word_hash(last, &w->home) < 0
-                     ? -1
-                     : hr_word_hash(w->name, &w->hash);
-    w->is_package = w->module != NULL &&
-                    PyDict_GetItemString(w->owner, "__path__") != NULL;
-    Py_XDECREF(last);
-    return status;
-}
-
 static int
 is_special(PyObject *name)
 {
@@ -434,7 +338,7 @@ follow_index(struct hr_derive *w, size_t index)
     }
     PyObject *name = Py_NewRef(w->name), *old = Py_XNewRef(w->old);
     PyObject *new = Py_XNewRef(w->new), *module = Py_XNewRef(w->module);
-    int status = find_words(w) < 0 ? -1 : follow_item(w);
+    int status = hr_reader_each(w, follow_in_module);
     Py_DECREF(name);
     Py_XDECREF(old);
     Py_XDECREF(new);
@@ -451,7 +355,7 @@ hr_derive_name(struct hr_derive *w, PyObject *dict, PyObject *module,
     w->module = module;
     w->name = name;
     w->old = w->new = value;
-    return find_words(w) < 0 ? -1 : follow_item(w);
+    return hr_reader_each(w, follow_in_module);
 }
 
 /* Another __all__: every name that stars give, now or then. */
@@ -490,7 +394,9 @@ follow_everything(struct hr_derive *w)
     }
     if (status == 0 && (w->count > 0 || p->enums != NULL)) {
         w->kept = PyDict_New();
-        status = w->kept == NULL ? -1 : hr_source_look(p->st);
+        w->owners = PyDict_New();
+        status =
+            w->kept == NULL || w->owners == NULL ? -1 : hr_source_look(p->st);
     }
     for (size_t i = 0; status == 0 && w->count > 0 && i < p->unit_count; i++) {
         status = follow_all(w, &p->units[i]);
@@ -516,6 +422,8 @@ hr_derive(struct hr_plan *p)
         status = -1;
     }
     Py_XDECREF(w.kept);
+    Py_XDECREF(w.owners);
+    Py_XDECREF(w.last);
     PyMem_Free(w.queue);
     return status;
 }

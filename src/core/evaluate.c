@@ -88,7 +88,17 @@ hr_evaluate_run(struct hr_unit *u, PyObject *code, PyObject *ns)
         hr_preview_prepare(u, code, ns) < 0) {
         return -1;
     }
+    struct hr_importing hook;
+    if (hr_importing_begin(u, &hook) < 0) {
+        return -1;
+    }
     PyObject *result = PyEval_EvalCode(code, globals, ns ? ns : u->shadow);
+    hr_importing_end(&hook);
+    if (u->plan->refused) {
+        /* By a module that it has imported, whatever it made of that. */
+        PyErr_Clear();
+        Py_CLEAR(result);
+    }
     if (result == NULL) {
         return -1;
     }

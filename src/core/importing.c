@@ -1,9 +1,96 @@
-/* `from m import x` in a batch.
+/* Imports in a batch: what they give is what the batch will have.
  *
- * An import from a module of the same batch takes what that module will hold,
- * not what it holds; all other imports run as any statement.
+ * `from m import x` of a module of the batch is read by its words, which is
+ * quick.  All other imports run as any statement, wherever they stand: while
+ * they do, __import__ gives the preview of a module of the batch (preview.c)
+ * to code that runs on a shadow, and to nobody else.  In a circle, a module
+ * that has not been planned yet is planned first, as an import does.  Copies
+ * of statements that do not run are brought up to date before anything does.
  */
 #include "code.h"
+
+/* -- Imports that run -------------------------------------------------------
+ */
+
+/* What __import__ is while statements of a batch run: the program's own, and
+ * for code that runs on a shadow, of a module of the batch, its preview.
+ * `self`: the program's own, and the core's module. */
+static PyObject *
+import_planned(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    struct hr_state *st = hr_state_of(PyTuple_GET_ITEM(self, 1));
+    PyObject *module = PyObject_Call(PyTuple_GET_ITEM(self, 0), args, kwargs);
+    PyObject *globals =
+        PyTuple_GET_SIZE(args) > 1 ? PyTuple_GET_ITEM(args, 1) : NULL;
+    if (module != NULL && PyModule_Check(module) && globals != NULL &&
+        st->planning == PyThread_get_thread_ident() &&
+        hr_evaluate_unit(st->plan, globals) != NULL) {
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        PyObject *code =
+            frame != NULL ? (PyObject *)PyFrame_GetCode(frame) : NULL;
+        if (code != NULL) {
+            Py_SETREF(module, hr_preview_module(st->plan, module, code));
+        }
+        Py_XDECREF(code);
+    }
+    return module;
+}
+
+static PyMethodDef import_method = {
+    "__import__", (PyCFunction)(void (*)(void))import_planned,
+    METH_VARARGS | METH_KEYWORDS, NULL};
+
+int
+hr_importing_begin(struct hr_unit *u, struct hr_importing *hook)
+{
+    *hook = (struct hr_importing){.name = NULL};
+    if (u->plan->unit_count < 2 || !u->evaluates) {
+        return 0;
+    }
+    PyObject *builtins = PyDict_GetItemString(u->shadow, "__builtins__");
+    if (builtins != NULL && PyModule_Check(builtins)) {
+        builtins = PyModule_GetDict(builtins);
+    }
+    if (builtins == NULL || !PyDict_Check(builtins)) {
+        return 0;
+    }
+    PyObject *name = PyUnicode_InternFromString("__import__");
+    PyObject *own = name ? PyDict_GetItemWithError(builtins, name) : NULL;
+    PyObject *self = own ? PyTuple_Pack(2, own, u->plan->st->module) : NULL;
+    PyObject *made = self ? PyCFunction_New(&import_method, self) : NULL;
+    Py_XDECREF(self);
+    if (made == NULL || PyDict_SetItem(builtins, name, made) < 0) {
+        Py_XDECREF(made);
+        Py_XDECREF(name);
+        return own == NULL && !PyErr_Occurred() ? 0 : -1;
+    }
+    *hook = (struct hr_importing){name, Py_NewRef(builtins), made};
+    return 0;
+}
+
+void
+hr_importing_end(struct hr_importing *hook)
+{
+    PyObject *type, *value, *traceback;
+    if (hook->name == NULL) {
+        return;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    /* Unless the statement has set another. */
+    if (PyDict_GetItemWithError(hook->builtins, hook->name) == hook->made) {
+        PyObject *self = PyCFunction_GET_SELF(hook->made);
+        /* The key is there: nothing is allocated. */
+        (void)PyDict_SetItem(hook->builtins, hook->name,
+                             PyTuple_GET_ITEM(self, 0));
+    }
+    PyErr_Restore(type, value, traceback);
+    Py_CLEAR(hook->made);
+    Py_CLEAR(hook->builtins);
+    Py_CLEAR(hook->name);
+}
+
+/* -- By its words ---------------------------------------------------------
+ */
 
 /* What a name of another module of the batch will hold.  Borrowed. */
 static PyObject *
@@ -74,6 +161,9 @@ hr_importing_run(struct hr_unit *u, const struct hr_block *b)
     Py_DECREF(list);
     return status;
 }
+
+/* -- Copies that do not change ----------------------------------------------
+ */
 
 /* A copy that still holds the old value, in the shadow. */
 static int

@@ -328,8 +328,10 @@ again:
         goto done;
     }
     st->planning = PyThread_get_thread_ident();
+    st->plan = &p;
     status = make_plan(&p, changes, count, &at);
     st->planning = 0;
+    st->plan = NULL;
     hr_made_end(&p);
     if (status == 1) {
         /* Rare enough to plan it all again, now in one go. */

@@ -233,7 +233,7 @@ renew_functions(struct hr_reach *r, size_t from)
 /* A module object whose dict is the shadow.  The dict is the first field of a
  * module on every version, which is looked at. */
 static PyObject *
-clone_module(struct hr_reach *r, PyObject *live, struct hr_unit *u)
+clone_module(struct hr_plan *p, PyObject *live, struct hr_unit *u)
 {
     assert(u != NULL); /* other modules are not affected */
     PyObject *clone = PyModule_NewObject(u->name);
@@ -242,7 +242,7 @@ clone_module(struct hr_reach *r, PyObject *live, struct hr_unit *u)
         return clone == NULL ? NULL : (Py_DECREF(clone), Py_NewRef(live));
     }
     Py_SETREF(*field, Py_NewRef(u->shadow));
-    if (hr_preview_add(r->p, live, clone) < 0) {
+    if (hr_preview_add(p, live, clone) < 0) {
         Py_CLEAR(clone);
     }
     return clone;
@@ -258,7 +258,7 @@ make_clone(struct hr_reach *r, struct hr_reach_node *node)
     if (u != NULL && !u->evaluates && hr_evaluate_widen(u) < 0) {
         return NULL;
     }
-    return node->kind == HR_REACH_MODULE  ? clone_module(r, o, u)
+    return node->kind == HR_REACH_MODULE  ? clone_module(r->p, o, u)
            : node->kind == HR_REACH_CLASS ? hr_second_clone(r, o)
                                           : clone_function(r, o);
 }
@@ -319,6 +319,33 @@ hr_preview_prepare(struct hr_unit *u, PyObject *code, PyObject *ns)
     return status;
 }
 
+PyObject *
+hr_preview_module(struct hr_plan *p, PyObject *module, PyObject *code)
+{
+    struct hr_unit *u = NULL;
+    for (size_t i = 0; i < p->unit_count && u == NULL; i++) {
+        u = p->units[i].dict == PyModule_GetDict(module) ? &p->units[i] : NULL;
+    }
+    if (u == NULL) {
+        return Py_NewRef(module);
+    }
+    if (u->shadow == NULL && hr_unit_plan(u) < 0) {
+        if (!p->refused) {
+            hr_refuse_exception(p, u);
+        }
+        PyErr_Format(PyExc_ImportError, "%U is refused", u->name);
+        return NULL;
+    }
+    if (get_preview(p) == NULL ||
+        (!u->evaluates && hr_evaluate_widen(u) < 0)) {
+        return NULL;
+    }
+    PyObject *clone = hr_preview_lookup(p->preview->clones, module);
+    return clone != NULL      ? Py_NewRef(clone)
+           : PyErr_Occurred() ? NULL
+                              : clone_module(p, module, u);
+}
+
 /* -- Afterwards ----------------------------------------------------------- */
 
 /* From within C, or by a weak reference: nobody else can be told. */
@@ -368,6 +395,7 @@ hr_preview_clear(struct hr_plan *p)
     Py_XDECREF(v->clones);
     Py_XDECREF(v->bodies);
     Py_XDECREF(v->touched);
+    Py_XDECREF(v->homes);
     PyMem_Free(v);
     p->preview = NULL;
 }

@@ -15,6 +15,7 @@ struct hr_preview {
     PyObject *clones;  /* owned: {address of what is there: its preview} */
     PyObject *bodies;  /* owned: {address of a function: planned holder} */
     PyObject *touched; /* owned: addresses of classes that the plan changes */
+    PyObject *homes;   /* owned, or NULL: set of last parts of units' names */
     size_t seen;       /* swaps of the journal that are in the two */
     struct hr_preview_class *classes; /* owned */
     size_t class_count;

@@ -137,6 +137,32 @@ visit_closure(struct hr_reach *r, int from, PyObject *function)
     return status;
 }
 
+/* Does the code import a module of the batch, as far as its words tell? */
+static int
+imports_planned(struct hr_reach *r, PyObject *code)
+{
+    struct hr_plan *p = r->p;
+    PyObject *homes = r->preview->homes;
+    if (p->unit_count < 2) {
+        return 0;
+    }
+    if (homes == NULL) {
+        homes = r->preview->homes = PySet_New(NULL);
+        for (size_t i = 0; homes != NULL && i < p->unit_count; i++) {
+            PyObject *name = p->units[i].name;
+            Py_ssize_t n = PyUnicode_GET_LENGTH(name);
+            Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, n, -1);
+            PyObject *last = PyUnicode_Substring(name, dot + 1, n);
+            if (last == NULL || PySet_Add(homes, last) < 0) {
+                Py_CLEAR(r->preview->homes);
+                homes = NULL;
+            }
+            Py_XDECREF(last);
+        }
+    }
+    return homes == NULL ? -1 : hr_bytecode_imports(code, homes);
+}
+
 static int
 visit_function(struct hr_reach *r, int from, PyObject *o)
 {
@@ -160,10 +186,13 @@ visit_function(struct hr_reach *r, int from, PyObject *o)
         PyObject *code = HR_AS_FUNCTION(body ? body : o)->func_code;
         int writes =
             kind == HR_REACH_FUNCTION ? hr_bytecode_writes_globals(code) : 0;
-        if (writes < 0) {
+        int imports = writes == 0 && kind == HR_REACH_FUNCTION
+                          ? imports_planned(r, code)
+                          : 0;
+        if (writes < 0 || imports < 0) {
             return -1;
         }
-        r->nodes[number].affected = body != NULL || writes;
+        r->nodes[number].affected = body != NULL || writes || imports;
         status = u != NULL ? visit_code(r, number, u, code, NULL) : 0;
         if (status == 0) {
             status = visit_closure(r, number, o);

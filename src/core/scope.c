@@ -138,6 +138,16 @@ get_stored_names(struct hr_scope *s, PyObject *code)
     return names;
 }
 
+/* `from m import *`, also under a `try`? */
+static int
+may_have_star(const char *text, const struct hr_block *b)
+{
+    const char *at = text + b->start;
+    size_t size = b->end - b->start;
+    return (b->kind == HR_BLOCK_IMPORT || b->kind == HR_BLOCK_COMPOUND) &&
+           memchr(at, '*', size) != NULL && memmem(at, size, "import", 6);
+}
+
 PyObject *
 hr_scope_bound_names(struct hr_scope *s, const char *text,
                      const struct hr_block *b)
@@ -159,7 +169,7 @@ hr_scope_bound_names(struct hr_scope *s, const char *text,
     PyObject *code = hr_scope_compile(s, text, b);
     names = code ? get_stored_names(s, code) : NULL;
     Py_XDECREF(code);
-    if (names != NULL && b->kind == HR_BLOCK_IMPORT &&
+    if (names != NULL && may_have_star(text, b) &&
         hr_import_add_star_names(s->u, text, b, names) < 0) {
         Py_CLEAR(names);
     }
@@ -183,10 +193,8 @@ hr_scope_binds(struct hr_scope *s, const char *text, const struct hr_block *b,
         return 0;
     }
     /* In a class it may be mangled. */
-    int star = b->kind == HR_BLOCK_IMPORT &&
-               memchr(text + b->start, '*', b->end - b->start) != NULL;
     int has =
-        s->depth > 0 || star
+        s->depth > 0 || may_have_star(text, b)
             ? 1
             : hr_name_may_be_in(text + b->start, b->end - b->start, name);
     if (has > 0) {

@@ -398,17 +398,23 @@ struct hr_derive {
     size_t *queue;          /* owned: indices of swaps */
     size_t count, capacity; /* of it */
     PyObject *kept;         /* owned: functions before defaults followed */
+    PyObject *owners;       /* owned: what modules hold, by their dicts */
     PyObject *owner, *name; /* borrowed: whose name has another value now */
     PyObject *old, *new;    /* borrowed, or NULL */
     PyObject *module;       /* borrowed: of a module's name */
-    uint64_t hash, home;    /* of the name, and of the last part of the
-                               owner's: words that other texts have */
-    int is_package;         /* it is one */
+    PyObject *last;         /* owned: the last part of the owner's name */
+    uint64_t hash;          /* of the name */
+    uint64_t last_hash;     /* of the other: words that other texts have */
+    int is_package;         /* the owner is one */
     PyObject *readers;      /* owned: functions that read it, or NULL */
 };
 /* A name of a module, whose value stays, but is another one inside. */
 int hr_derive_name(struct hr_derive *w, PyObject *dict, PyObject *module,
                    PyObject *name, PyObject *value);
+/* Each module that may read the item (reader.c). */
+int hr_reader_each(struct hr_derive *w,
+                   int (*visit)(struct hr_derive *w, struct hr_source *source,
+                                PyObject *module));
 /* One block of a module or class, which did not change or is planned. */
 int hr_derive_block(struct hr_derive *w, struct hr_scope *s, const char *text,
                     const struct hr_block *b);

@@ -2,13 +2,15 @@
  *
  * Thousands of files are followed, and a changed name concerns few of them.
  * For each text that was asked about, a filter of its words is kept: one that
- * has no false answer when it says no.
+ * has no false answer when it says no.  When it says yes, the text is
+ * searched.
  */
 #include "code.h"
 
 struct hr_words {
     int stars;         /* `from m import *` */
     int package_stars; /* `from . import *` */
+    int ascii;         /* all of it */
     size_t mask;       /* of the bits' indices */
     unsigned char bits[];
 };
@@ -82,6 +84,7 @@ hr_word_list(const char *text, size_t size)
         return NULL;
     }
     w->mask = bits - 1;
+    w->ascii = 1;
     while (at < end) {
         const char *word = at;
         int ascii = 1;
@@ -94,6 +97,7 @@ hr_word_list(const char *text, size_t size)
             continue;
         }
         set_bits(w, word, n);
+        w->ascii &= ascii;
         if (!ascii && add_normalised(w, word, n) < 0) {
             PyErr_Clear(); /* in a string */
         }
@@ -123,15 +127,16 @@ hr_word_hash(PyObject *word, uint64_t *hash)
 }
 
 int
-hr_word_may_have(const struct hr_words *w, uint64_t hash)
+hr_word_may_have(const struct hr_words *w, const char *text, size_t size,
+                 PyObject *word, uint64_t hash)
 {
-    return is_set(w, hash);
+    return is_set(w, hash) && (!w->ascii || hr_word_is_in(text, size, word));
 }
 
 int
-hr_word_may_star(const struct hr_words *w, uint64_t last, int is_package)
+hr_word_may_star(const struct hr_words *w, int knows_last, int is_package)
 {
-    return w->stars && ((is_package && w->package_stars) || is_set(w, last));
+    return w->stars && (knows_last || (is_package && w->package_stars));
 }
 
 int
