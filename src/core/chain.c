@@ -18,7 +18,7 @@ static int
 is_container(PyObject *o)
 {
     return o != NULL && (PyList_CheckExact(o) || PyDict_CheckExact(o) ||
-                         PySet_CheckExact(o));
+                         Py_TYPE(o) == &PySet_Type);
 }
 
 /* -- Which statements ----------------------------------------------------- */
