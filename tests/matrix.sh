@@ -35,6 +35,7 @@ run_one() {
     mkdir -p "$home"
     local log=$home/log.txt temporary
     temporary=$(mktemp -d)
+    chmod 755 "$temporary" # other users of some tests look into it
     {
         [ -x "$home/venv/bin/python" ] || "$python" -m venv "$home/venv"
         # A copy of its own: meson writes beside the sources, and who edits the

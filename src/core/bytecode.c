@@ -139,50 +139,6 @@ hr_bytecode_stored_names(PyObject *code)
     return result;
 }
 
-#if PY_VERSION_HEX >= 0x030D0000
-Py_ssize_t
-hr_bytecode_only_stored(PyObject *code, const char *name)
-{
-    int load = hr_bytecode_number("LOAD_CONST"),
-        store = hr_bytecode_number("STORE_NAME");
-    int back = hr_bytecode_number("RETURN_CONST");
-    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0, last = -1;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
-    PyObject *names = ((PyCodeObject *)code)->co_names;
-    PyObject *consts = ((PyCodeObject *)code)->co_consts;
-    Py_ssize_t found = -1, n = PyTuple_GET_SIZE(consts);
-    int *uses = PyMem_Calloc((size_t)n + 1, sizeof *uses);
-    if (bytes == NULL || uses == NULL) {
-        PyErr_Clear();
-        goto done;
-    }
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
-        }
-        if ((op[i] == load || op[i] == back) && arg < n) {
-            uses[arg]++;
-        }
-        if (op[i] == store && last >= 0 && arg < PyTuple_GET_SIZE(names) &&
-            found < 0 &&
-            PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, arg),
-                                             name) == 0) {
-            found = last;
-        }
-        last = op[i] == load && arg < n ? arg : -1;
-        arg = 0;
-    }
-    found = found >= 0 && uses[found] == 1 ? found : -1;
-done:
-    PyMem_Free(uses);
-    Py_XDECREF(bytes);
-    hr_compat_forget_views(code);
-    return found;
-}
-#endif
-
 /* Code that runs together with what it is nested in: comprehensions, before
  * 3.12, and the bodies of classes. */
 static int

@@ -13,28 +13,13 @@
 
 /* -- Lines ---------------------------------------------------------------- */
 
-/* Which constant of a class's body is its line, for __firstlineno__ (3.13),
- * and nothing else?  -1: none. */
-static Py_ssize_t
-find_class_line(PyCodeObject *c)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    if (!(c->co_flags & CO_OPTIMIZED)) {
-        return hr_bytecode_only_stored((PyObject *)c, "__firstlineno__");
-    }
-#else
-    (void)c;
-#endif
-    return -1;
-}
-
 /* The constants, with code moved; the same when there is none. */
 static PyObject *
 move_constants(PyCodeObject *c, int delta)
 {
     PyObject *consts = c->co_consts;
-    Py_ssize_t n = PyTuple_GET_SIZE(consts), i = 0, line = find_class_line(c);
-    while (i < n && i != line && !PyCode_Check(PyTuple_GET_ITEM(consts, i))) {
+    Py_ssize_t n = PyTuple_GET_SIZE(consts), i = 0;
+    while (i < n && !PyCode_Check(PyTuple_GET_ITEM(consts, i))) {
         i++;
     }
     if (i == n) {
@@ -43,10 +28,7 @@ move_constants(PyCodeObject *c, int delta)
     PyObject *moved = PyTuple_New(n);
     for (i = 0; moved != NULL && i < n; i++) {
         PyObject *o = PyTuple_GET_ITEM(consts, i);
-        o = PyCode_Check(o) ? hr_code_move(o, delta)
-            : i == line && PyLong_CheckExact(o)
-                ? PyLong_FromLong(PyLong_AsLong(o) + delta)
-                : Py_NewRef(o);
+        o = PyCode_Check(o) ? hr_code_move(o, delta) : Py_NewRef(o);
         if (o == NULL) {
             Py_CLEAR(moved);
             break;

@@ -350,8 +350,6 @@ int hr_bytecode_number(const char *name);
 int hr_bytecode_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */
 PyObject *hr_bytecode_stored_names(PyObject *code);
-/* Which constant is given to the name, and not used otherwise?  Or -1. */
-Py_ssize_t hr_bytecode_only_stored(PyObject *code, const char *name);
 /* Does it, or what is nested in it, import a module of which the last part of
  * the name is in the set? */
 int hr_bytecode_imports(PyObject *code, PyObject *set);
