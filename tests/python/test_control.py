@@ -440,7 +440,7 @@ def test_quiet_clients_are_let_go_and_then_nothing_wakes_the_thread(world):
 
 
 OUT_OF_DESCRIPTORS = ENGINE + textwrap.dedent("""
-    import os, resource
+    import logging, os, resource
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     held = []
     try:
