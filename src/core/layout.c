@@ -66,7 +66,10 @@ has_slots_of(PyTypeObject *a, PyTypeObject *b)
         PyObject *name, *value;
         Py_ssize_t pos = 0;
         while (PyDict_Next(hr_compat_type_dict(t), &pos, &name, &value)) {
-            if (Py_TYPE(value) != &PyMemberDescr_Type) {
+            /* One of a base may be hidden by another: 3.10's dataclasses
+             * repeat the slots of their bases. */
+            if (Py_TYPE(value) != &PyMemberDescr_Type ||
+                _PyType_Lookup(a, name) != value) {
                 continue;
             }
             PyObject *other = _PyType_Lookup(b, name); /* borrowed */
