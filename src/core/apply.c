@@ -104,7 +104,10 @@ hr_apply_is_in_live(struct hr_state *st, const char *path)
 /* -- Reading and running -------------------------------------------------- */
 
 /* Each save of a live file is run once, by apply() or by the engine's thread:
- * whichever comes second finds the content here. */
+ * whichever comes second finds the content here.  An apply() that comes later
+ * than this after the save was run is meant to run it again. */
+#define SAME_SAVE_NS 100000000
+
 static int
 take_same(PyObject *dict, const struct hr_change *c)
 {
@@ -131,6 +134,9 @@ hr_apply_note_run(struct hr_engine *e, const struct hr_change *c,
                                                 : e->ran;
     if (dict != NULL && hash != NULL && path != NULL) {
         (void)PyDict_SetItem(dict, path, hash);
+    }
+    if (dict == e->ran) {
+        e->ran_ns = hr_clock_ns(CLOCK_MONOTONIC);
     }
     Py_XDECREF(path);
     Py_XDECREF(hash);
@@ -183,6 +189,9 @@ run_paths(struct hr_engine *e, char *const *paths, size_t count,
     Py_END_ALLOW_THREADS
     m.saved_ns = changes[0].event_ns;
     m.ready_ns = m.gil_ns = hr_clock_ns(CLOCK_MONOTONIC);
+    if (m.ready_ns - e->ran_ns > SAME_SAVE_NS) {
+        PyDict_Clear(e->ran);
+    }
     for (size_t i = 0; i < count && mode == HR_MODE_APPLY; i++) {
         if (changes[i].live && take_same(e->ran, &changes[i])) {
             changes[i].live = 0; /* its save was faster */

@@ -57,6 +57,7 @@ struct hr_engine {
     PyObject *roots, *folders, *skip; /* owned: lists of str */
     /* owned: {path: hash} of live files that apply() ran, or a save */
     PyObject *applied, *ran;
+    int64_t ran_ns; /* when the last of `ran` was run */
 };
 
 /* How a batch is handled. */

@@ -599,3 +599,13 @@ def test_a_save_runs_once_whoever_is_faster(live, tg, watch):
     live.write("a", "1 / 0\n")
     live.engine.sync(5)
     assert not live.engine.apply(live.path("a")).ok
+
+
+def test_apply_runs_a_file_again_that_a_save_has_run(live, tg):
+    live.write("a", "import tg\ntg.ran = getattr(tg, 'ran', 0) + 1\n")
+    live.start()
+    live.write("a", "import tg\ntg.ran += 1\n")
+    assert live.engine.sync(5) and tg.ran == 2
+    for n in (3, 4):
+        time.sleep(0.2)
+        assert live.engine.apply(live.path("a")).ok and tg.ran == n
