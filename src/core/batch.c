@@ -90,6 +90,23 @@ forget_refused(struct hr_engine *e, const char *path)
     return found;
 }
 
+/* A change with a path and a text of its own; 0 without memory. */
+static int
+copy_change(struct hr_change *copy, const struct hr_change *c)
+{
+    *copy = *c;
+    copy->error = NULL;
+    copy->path = strdup(c->path);
+    copy->text = malloc(c->size + 1);
+    if (copy->path == NULL || copy->text == NULL) {
+        free(copy->path);
+        free(copy->text);
+        return 0;
+    }
+    memcpy(copy->text, c->text, c->size + 1);
+    return 1;
+}
+
 /* What was refused may have been saved before another file that it needs, or
  * together with one that was broken: it is tried again with the next save. */
 static void
@@ -101,25 +118,15 @@ note_refused(struct hr_engine *e, struct hr_change *changes, size_t n)
             continue;
         }
         struct hr_change *c = get_room(&e->refused);
-        if (c == NULL) {
+        if (c == NULL || !copy_change(c, &changes[i])) {
             return;
         }
-        *c = changes[i];
-        c->error = NULL;
-        c->path = strdup(changes[i].path);
-        c->text = malloc(changes[i].size + 1);
-        if (c->path == NULL || c->text == NULL) {
-            free(c->path);
-            free(c->text);
-            return;
-        }
-        memcpy(c->text, changes[i].text, changes[i].size + 1);
         e->refused.count++;
     }
 }
 
-/* The files refused before that are not in this batch, behind its own.  Their
- * paths are copies: a hook may have them made live meanwhile. */
+/* The files refused before that are not in this batch, behind its own.  They
+ * are copies: a hook may have them made live meanwhile. */
 static size_t
 add_refused(struct hr_engine *e, struct hr_change *all, size_t n)
 {
@@ -129,10 +136,8 @@ add_refused(struct hr_engine *e, struct hr_change *all, size_t n)
         for (size_t k = 0; k < n; k++) {
             newer |= strcmp(all[k].path, e->refused.changes[i].path) == 0;
         }
-        char *path = newer ? NULL : strdup(e->refused.changes[i].path);
-        if (path != NULL) {
-            all[count] = e->refused.changes[i];
-            all[count++].path = path;
+        if (!newer && copy_change(&all[count], &e->refused.changes[i])) {
+            count++;
         }
     }
     return count;
@@ -306,6 +311,7 @@ handle_sources(struct hr_engine *e, struct hr_change *changes, size_t count,
     }
     for (size_t i = own; i < n; i++) {
         free(wanted[i].path);
+        free(wanted[i].text);
     }
     PyMem_Free(wanted);
     return revision;
