@@ -83,7 +83,10 @@ is_same(PyObject *a, PyObject *b)
     }
     if (PyFloat_CheckExact(a)) {
         double x = PyFloat_AS_DOUBLE(a), y = PyFloat_AS_DOUBLE(b);
-        return memcmp(&x, &y, sizeof x) == 0;
+        uint64_t p, q;
+        memcpy(&p, &x, sizeof p);
+        memcpy(&q, &y, sizeof q);
+        return p == q;
     }
     if (!PyTuple_CheckExact(a) && !PyList_CheckExact(a) &&
         !PyDict_CheckExact(a) && !PyAnySet_CheckExact(a)) {
