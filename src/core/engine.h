@@ -25,6 +25,7 @@ struct hr_engine {
     pthread_t thread, guard;
     int has_thread, has_guard;
     atomic_int stopping;
+    atomic_int born;         /* the thread has its thread state */
     unsigned long thread_id; /* Python's, for asynchronous exceptions */
 
     /* batch lock */

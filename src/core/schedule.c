@@ -10,6 +10,8 @@
  */
 #include "engine.h"
 
+#include <sched.h>
+
 #include <errno.h>
 #include <signal.h>
 
@@ -56,6 +58,13 @@ start_threads(struct hr_engine *e)
         return -1;
     }
     e->has_thread = 1;
+    while (atomic_load(&e->born) == 0) {
+        (void)sched_yield();
+    }
+    if (atomic_load(&e->born) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
     return 0;
 }
 

@@ -62,9 +62,15 @@ void *
 hr_thread_main(void *arg)
 {
     struct hr_engine *e = arg;
-    PyGILState_STATE gil = PyGILState_Ensure();
+    /* Made without the GIL, under a lock of the interpreter's: while the
+     * starter waits, nobody forks, or that lock would stay shut in a child
+     * (up to 3.11). */
+    PyThreadState *ts = PyThreadState_New(PyInterpreterState_Main());
     e->thread_id = PyThread_get_thread_ident();
-    PyThreadState *ts = PyEval_SaveThread();
+    atomic_store(&e->born, ts != NULL ? 1 : -1);
+    if (ts == NULL) {
+        return NULL;
+    }
 #ifdef __linux__
     /* Waiting for the GIL ends when it should, not 50 us later. */
     (void)prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
@@ -113,7 +119,8 @@ hr_thread_main(void *arg)
         }
     }
     PyEval_RestoreThread(ts);
-    PyGILState_Release(gil);
+    PyThreadState_Clear(ts);
+    PyThreadState_DeleteCurrent();
     return NULL;
 }
 
