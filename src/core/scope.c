@@ -248,11 +248,11 @@ hr_scope_old_block(struct hr_scope *s, PyObject *name)
         }
         /* A definition that was put under an `if`, or taken out; statements
          * are paired in order, not by what they bind. */
-        for (size_t o = s->old ? s->old->count : 0;
-             found == NULL && o-- > 0;) {
+        for (size_t o = s->old->count; o-- > 0;) {
             if (may_bind(s, s->old_text, &s->old->items[o], name) &&
                 !goes_on(s, o, name)) {
                 found = &s->old->items[o];
+                break;
             }
         }
         break;
