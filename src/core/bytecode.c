@@ -20,6 +20,47 @@ hr_bytecode_number(const char *name)
     return result;
 }
 
+/* -- Instructions --------------------------------------------------------- */
+
+int
+hr_bytecode_open(struct hr_bytecode *b, PyObject *code)
+{
+    *b = (struct hr_bytecode){.code = code,
+                              .bytes = PyObject_GetAttrString(code, "co_code"),
+                              .extended = hr_bytecode_number("EXTENDED_ARG")};
+    return b->bytes == NULL ? -1 : 0;
+}
+
+int
+hr_bytecode_next(struct hr_bytecode *b)
+{
+    int arg = 0;
+    while (b->next + 1 < PyBytes_GET_SIZE(b->bytes)) {
+        const unsigned char *at =
+            (const unsigned char *)PyBytes_AS_STRING(b->bytes) + b->next;
+        b->at = b->next;
+        b->next += 2;
+        arg = arg << 8 | at[1];
+        if (at[0] != b->extended) {
+            b->op = at[0];
+            b->arg = arg;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void
+hr_bytecode_close(struct hr_bytecode *b)
+{
+    if (b->bytes != NULL) {
+        Py_CLEAR(b->bytes);
+        hr_compat_forget_views(b->code);
+    }
+}
+
+/* -- Names ---------------------------------------------------------------- */
+
 int
 hr_bytecode_calls(PyObject *code)
 {
@@ -78,28 +119,19 @@ has_last_part(PyObject *set, PyObject *name)
 int
 hr_bytecode_imports(PyObject *code, PyObject *set)
 {
-    int import = hr_bytecode_number("IMPORT_NAME"), found = 0, arg = 0;
-    int extended = hr_bytecode_number("EXTENDED_ARG");
+    int import = hr_bytecode_number("IMPORT_NAME"), found = 0;
     PyObject *names = ((PyCodeObject *)code)->co_names;
     PyObject *consts = ((PyCodeObject *)code)->co_consts;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
-    if (bytes == NULL) {
+    struct hr_bytecode b;
+    if (hr_bytecode_open(&b, code) < 0) {
         return -1;
     }
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    for (Py_ssize_t i = 0; found == 0 && i + 1 < PyBytes_GET_SIZE(bytes);
-         i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
+    while (found == 0 && hr_bytecode_next(&b)) {
+        if (b.op == import && b.arg < PyTuple_GET_SIZE(names)) {
+            found = has_last_part(set, PyTuple_GET_ITEM(names, b.arg));
         }
-        if (op[i] == import && arg < PyTuple_GET_SIZE(names)) {
-            found = has_last_part(set, PyTuple_GET_ITEM(names, arg));
-        }
-        arg = 0;
     }
-    Py_DECREF(bytes);
-    hr_compat_forget_views(code);
+    hr_bytecode_close(&b);
     for (Py_ssize_t i = 0; found == 0 && i < PyTuple_GET_SIZE(consts); i++) {
         PyObject *o = PyTuple_GET_ITEM(consts, i);
         found = PyCode_Check(o) ? hr_bytecode_imports(o, set) : 0;
@@ -112,30 +144,20 @@ hr_bytecode_stored_names(PyObject *code)
 {
     int store = hr_bytecode_number("STORE_NAME"),
         global = hr_bytecode_number("STORE_GLOBAL");
-    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0;
-    PyObject *result = PyList_New(0);
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     PyObject *names = ((PyCodeObject *)code)->co_names;
-    if (result == NULL || bytes == NULL) {
-        Py_XDECREF(result);
-        Py_XDECREF(bytes);
+    struct hr_bytecode b;
+    if (hr_bytecode_open(&b, code) < 0) {
         return NULL;
     }
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
-        }
-        if ((op[i] == store || op[i] == global) &&
-            arg < PyTuple_GET_SIZE(names) &&
-            PyList_Append(result, PyTuple_GET_ITEM(names, arg)) < 0) {
+    PyObject *result = PyList_New(0);
+    while (result != NULL && hr_bytecode_next(&b)) {
+        if ((b.op == store || b.op == global) &&
+            b.arg < PyTuple_GET_SIZE(names) &&
+            PyList_Append(result, PyTuple_GET_ITEM(names, b.arg)) < 0) {
             Py_CLEAR(result);
-            break;
         }
-        arg = 0;
     }
-    Py_DECREF(bytes);
+    hr_bytecode_close(&b);
     return result;
 }
 
@@ -169,31 +191,23 @@ hr_bytecode_uses(PyObject *code, PyObject *name)
     int load = hr_bytecode_number("LOAD_NAME"),
         store = hr_bytecode_number("STORE_NAME");
     int global = hr_bytecode_number("STORE_GLOBAL"),
-        del = hr_bytecode_number("DELETE_NAME");
-    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0, uses = 0;
+        del = hr_bytecode_number("DELETE_NAME"), uses = 0;
     PyObject *names = ((PyCodeObject *)code)->co_names;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
-    if (bytes == NULL) {
+    struct hr_bytecode b;
+    if (hr_bytecode_open(&b, code) < 0) {
         return -1;
     }
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
-        }
-        if ((op[i] == load || op[i] == store || op[i] == global ||
-             op[i] == del) &&
-            arg < PyTuple_GET_SIZE(names) &&
-            PyUnicode_Compare(PyTuple_GET_ITEM(names, arg), name) == 0) {
-            uses |= op[i] == del           ? HR_USES_DELETES
-                    : op[i] != load        ? HR_USES_BINDS
+    while (hr_bytecode_next(&b)) {
+        if ((b.op == load || b.op == store || b.op == global || b.op == del) &&
+            b.arg < PyTuple_GET_SIZE(names) &&
+            PyUnicode_Compare(PyTuple_GET_ITEM(names, b.arg), name) == 0) {
+            uses |= b.op == del            ? HR_USES_DELETES
+                    : b.op != load         ? HR_USES_BINDS
                     : uses & HR_USES_BINDS ? 0
                                            : HR_USES_VALUE;
         }
-        arg = 0;
     }
-    Py_DECREF(bytes);
+    hr_bytecode_close(&b);
     if (nested_reads(code, name)) {
         uses |= HR_USES_VALUE;
     }
@@ -222,27 +236,39 @@ get_cell_name(PyObject *code, int arg)
 int
 hr_bytecode_stores_cell(PyObject *code, PyObject *name)
 {
-    int ops[] = {hr_bytecode_number("STORE_DEREF"),
-                 hr_bytecode_number("DELETE_DEREF")};
-    int extended = hr_bytecode_number("EXTENDED_ARG"), arg = 0, stores = 0;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
-    const unsigned char *op =
-        bytes ? (const unsigned char *)PyBytes_AS_STRING(bytes) : NULL;
-    Py_ssize_t n = bytes ? PyBytes_GET_SIZE(bytes) : 0;
-    for (Py_ssize_t i = 0; stores == 0 && i + 1 < n; i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
-        }
-        if (op[i] == ops[0] || op[i] == ops[1]) {
-            PyObject *cell = get_cell_name(code, arg);
+    int store = hr_bytecode_number("STORE_DEREF"),
+        del = hr_bytecode_number("DELETE_DEREF"), stores = 0;
+    struct hr_bytecode b;
+    if (hr_bytecode_open(&b, code) < 0) {
+        return -1;
+    }
+    while (stores == 0 && hr_bytecode_next(&b)) {
+        if (b.op == store || b.op == del) {
+            PyObject *cell = get_cell_name(code, b.arg);
             stores = cell == NULL ? -1 : PyUnicode_Compare(cell, name) == 0;
             Py_XDECREF(cell);
         }
-        arg = 0;
     }
-    Py_XDECREF(bytes);
-    return bytes == NULL ? -1 : stores;
+    hr_bytecode_close(&b);
+    return stores;
+}
+
+/* Assigned twice: which one counts is not known. */
+static int
+note_constant(PyObject *result, PyObject *seen, PyObject *name,
+              PyObject *constant)
+{
+    int again = PySet_Contains(seen, name);
+    if (again < 0 || PySet_Add(seen, name) < 0) {
+        return -1;
+    }
+    if (!again) {
+        return constant != NULL ? PyDict_SetItem(result, name, constant) : 0;
+    }
+    return PyDict_GetItemWithError(result, name) != NULL
+               ? PyDict_DelItem(result, name)
+           : PyErr_Occurred() ? -1
+                              : 0;
 }
 
 PyObject *
@@ -250,52 +276,30 @@ hr_bytecode_constant_cells(PyObject *code)
 {
     int load = hr_bytecode_number("LOAD_CONST"),
         store = hr_bytecode_number("STORE_DEREF");
-    int extended = hr_bytecode_number("EXTENDED_ARG");
-    PyObject *result = PyDict_New(), *seen = PySet_New(NULL);
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     PyObject *consts = ((PyCodeObject *)code)->co_consts;
     PyObject *constant = NULL; /* borrowed */
-    if (result == NULL || seen == NULL || bytes == NULL) {
-        goto error;
+    struct hr_bytecode b;
+    if (hr_bytecode_open(&b, code) < 0) {
+        return NULL;
     }
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    Py_ssize_t n = PyBytes_GET_SIZE(bytes);
-    int arg = 0;
-    for (Py_ssize_t i = 0; i + 1 < n; i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == extended) {
-            continue;
+    PyObject *result = PyDict_New(), *seen = PySet_New(NULL);
+    int status = result == NULL || seen == NULL ? -1 : 0;
+    while (status == 0 && hr_bytecode_next(&b)) {
+        if (b.op == store) {
+            PyObject *name = get_cell_name(code, b.arg);
+            status = name == NULL
+                         ? -1
+                         : note_constant(result, seen, name, constant);
+            Py_XDECREF(name);
         }
-        if (op[i] == store) {
-            PyObject *name = get_cell_name(code, arg);
-            int again = name == NULL ? -1 : PySet_Contains(seen, name);
-            if (again < 0 || PySet_Add(seen, name) < 0) {
-                Py_XDECREF(name);
-                goto error;
-            }
-            /* Assigned twice: which one counts is not known. */
-            if (!again && constant != NULL) {
-                (void)PyDict_SetItem(result, name, constant);
-            }
-            else if (again && PyDict_GetItemWithError(result, name) != NULL) {
-                (void)PyDict_DelItem(result, name);
-            }
-            Py_DECREF(name);
-            if (PyErr_Occurred()) {
-                goto error;
-            }
-        }
-        constant = op[i] == load && arg < PyTuple_GET_SIZE(consts)
-                       ? PyTuple_GET_ITEM(consts, arg)
+        constant = b.op == load && b.arg < PyTuple_GET_SIZE(consts)
+                       ? PyTuple_GET_ITEM(consts, b.arg)
                        : NULL;
-        arg = 0;
     }
-    Py_DECREF(bytes);
-    Py_DECREF(seen);
-    return result;
-error:
-    Py_XDECREF(bytes);
+    hr_bytecode_close(&b);
     Py_XDECREF(seen);
-    Py_XDECREF(result);
-    return NULL;
+    if (status < 0) {
+        Py_CLEAR(result);
+    }
+    return result;
 }

@@ -15,7 +15,7 @@
 struct search {
     hr_patch *patch;
     PyObject *globals;
-    int load_global, load_name, load_attr, load_method, extended;
+    int load_global, load_name, load_attr, load_method;
 };
 
 /* Is this what runs the replacement now? */
@@ -75,29 +75,23 @@ find_line(struct search *s, PyObject *code, int depth)
 {
     PyObject *names = ((PyCodeObject *)code)->co_names;
     PyObject *consts = ((PyCodeObject *)code)->co_consts, *top = NULL;
-    PyObject *bytes = PyObject_GetAttrString(code, "co_code");
     PyObject *original = PyUnicode_InternFromString("original");
-    int line = 0, arg = 0;
-    if (bytes == NULL || original == NULL) {
+    struct hr_bytecode b = {0};
+    int line = 0;
+    if (original == NULL || hr_bytecode_open(&b, code) < 0) {
         goto done;
     }
     /* Code that names original() knows about it. */
     int knows = PySequence_Contains(names, original) != 0;
-    const unsigned char *op = (const unsigned char *)PyBytes_AS_STRING(bytes);
-    for (Py_ssize_t i = 0;
-         !knows && line == 0 && i + 1 < PyBytes_GET_SIZE(bytes); i += 2) {
-        arg = arg << 8 | op[i + 1];
-        if (op[i] == s->extended) {
-            continue;
+    while (!knows && line == 0 && hr_bytecode_next(&b)) {
+        if (b.op == 0) {
+            continue; /* room for caches */
         }
-        if (op[i] != 0) { /* room for caches */
-            top = follow(s, op[i], arg, names, top);
-            if (top != NULL &&
-                (is_in_force(s->patch, top) || is_cache(s->patch, top))) {
-                line = PyCode_Addr2Line((PyCodeObject *)code, (int)i);
-            }
+        top = follow(s, b.op, b.arg, names, top);
+        if (top != NULL &&
+            (is_in_force(s->patch, top) || is_cache(s->patch, top))) {
+            line = PyCode_Addr2Line((PyCodeObject *)code, (int)b.at);
         }
-        arg = 0;
     }
     for (Py_ssize_t i = 0;
          depth > 0 && line == 0 && i < PyTuple_GET_SIZE(consts); i++) {
@@ -107,8 +101,7 @@ find_line(struct search *s, PyObject *code, int depth)
 done:
     PyErr_Clear();
     Py_XDECREF(original);
-    Py_XDECREF(bytes);
-    hr_compat_forget_views(code);
+    hr_bytecode_close(&b);
     return line;
 }
 
@@ -125,8 +118,7 @@ hr_circle_warn(struct hr_state *st, hr_patch *p)
                        .load_global = hr_bytecode_number("LOAD_GLOBAL"),
                        .load_name = hr_bytecode_number("LOAD_NAME"),
                        .load_attr = hr_bytecode_number("LOAD_ATTR"),
-                       .load_method = hr_bytecode_number("LOAD_METHOD"),
-                       .extended = hr_bytecode_number("EXTENDED_ARG")};
+                       .load_method = hr_bytecode_number("LOAD_METHOD")};
     PyObject *code = PyFunction_GET_CODE(f);
     int line = find_line(&s, code, DEPTH);
     if (line > 0) {

@@ -346,6 +346,19 @@ int hr_code_future_flags(const char *text, const struct hr_blocks *blocks);
 int hr_bytecode_calls(PyObject *code);
 /* The opcode of that name, -1 where there is none. */
 int hr_bytecode_number(const char *name);
+/* Instructions, one after the other; arguments are whole. */
+struct hr_bytecode {
+    PyObject *code, *bytes; /* borrowed, owned */
+    Py_ssize_t next;
+    int extended;
+    int op, arg; /* of the one that was read last */
+    Py_ssize_t at;
+};
+/* 0, or -1 with an exception: then there is nothing to close. */
+int hr_bytecode_open(struct hr_bytecode *b, PyObject *code);
+/* 1, or 0 at the end. */
+int hr_bytecode_next(struct hr_bytecode *b);
+void hr_bytecode_close(struct hr_bytecode *b);
 /* Does it, or what is nested in it, bind global names as a function does? */
 int hr_bytecode_writes_globals(PyObject *code);
 /* The names that a module's code binds: a new list. */
