@@ -104,12 +104,7 @@ is_fresh(PyObject *statements)
             return 1;
         }
     }
-    for (int i = 0; id != Py_None && types[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(id, types[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return id != Py_None && hr_name_is_one_of(id, types);
 }
 
 static int

@@ -67,12 +67,7 @@ is_fixed(PyObject *name, PyObject *value)
     if (value != NULL && Py_TYPE(value) == &PyMemberDescr_Type) {
         return 1; /* a slot: the layouts agree, so it is in both */
     }
-    for (int i = 0; fixed[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, fixed[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return hr_name_is_one_of(name, fixed);
 }
 
 /* Would type.__setattr__ call a descriptor of the metaclass? */
@@ -96,12 +91,7 @@ is_guarded(PyObject *name)
 {
     static const char *const names[] = {"__dict__", "__doc__", "__module__",
                                         "__type_params__", NULL};
-    for (int i = 0; names[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return hr_name_is_one_of(name, names);
 }
 
 int

@@ -33,12 +33,7 @@ is_ours(PyObject *name)
         "__classdictcell__", "__dict__",
         "__weakref__",       "__static_attributes__",
         "__type_params__",   NULL};
-    for (int i = 0; names[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
+    return hr_name_is_one_of(name, names);
 }
 
 /* Other slots than those of the class need other memory; the same ones, in

@@ -389,6 +389,8 @@ PyObject *hr_name_of(const char *text, const struct hr_block *b);
 int hr_name_is(const char *text, const struct hr_block *b, PyObject *name);
 /* May it be a word of this text? */
 int hr_name_may_be_in(const char *text, size_t size, PyObject *name);
+/* Is it one of the names of a list, which ends with NULL? */
+int hr_name_is_one_of(PyObject *name, const char *const *names);
 uint64_t hr_name_hash_of(const char *text, const struct hr_block *b);
 
 /* -- evaluate.c: running changed statements unseen ---------------------------

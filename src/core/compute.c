@@ -123,11 +123,9 @@ is_type(PyObject *o, int closed)
     }
     PyObject *home = PyObject_GetAttrString(
         is_class ? o : (PyObject *)Py_TYPE(o), "__module__");
-    int is = 0;
-    for (int i = is_class ? 0 : 1;
-         home != NULL && PyUnicode_Check(home) && modules[i] != NULL; i++) {
-        is |= PyUnicode_CompareWithASCIIString(home, modules[i]) == 0;
-    }
+    /* What `builtins` has counts as a class only. */
+    int is = home != NULL && PyUnicode_Check(home) &&
+             hr_name_is_one_of(home, is_class ? modules : modules + 1);
     Py_XDECREF(home);
     PyErr_Clear();
     return is;

@@ -75,6 +75,17 @@ hr_name_may_be_in(const char *text, size_t size, PyObject *name)
            !is_ascii(text, size);
 }
 
+int
+hr_name_is_one_of(PyObject *name, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (PyUnicode_CompareWithASCIIString(name, *names) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 uint64_t
 hr_name_hash_of(const char *text, const struct hr_block *b)
 {

@@ -57,10 +57,8 @@ is_of_every_class(const char *op, PyObject *value)
         "__class__",     "__classdict__",     NULL};
     static const char *const ops[] = {"RESUME", "COPY_FREE_VARS", "MAKE_CELL",
                                       "NOP",    "LOAD_LOCALS",    NULL};
-    for (int i = 0; PyUnicode_Check(value) && names[i] != NULL; i++) {
-        if (PyUnicode_CompareWithASCIIString(value, names[i]) == 0) {
-            return 1;
-        }
+    if (PyUnicode_Check(value) && hr_name_is_one_of(value, names)) {
+        return 1;
     }
     for (int i = 0; ops[i] != NULL; i++) {
         if (strcmp(op, ops[i]) == 0) {

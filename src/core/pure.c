@@ -68,16 +68,10 @@ adds_item(struct hr_look *w, PyObject *call)
         PyList_GET_SIZE(hr_syntax_get(call, "keywords")) > 0) {
         return 0;
     }
-    for (int operands = 0; operands < 2; operands++) {
-        const char *const *names = operands ? used : passed_on;
-        for (; *names != NULL; names++) {
-            if (PyUnicode_CompareWithASCIIString(name, *names) == 0) {
-                return hr_expression_look_at_list(
-                    w, hr_syntax_get(call, "args"), operands);
-            }
-        }
-    }
-    return 0;
+    int operands = hr_name_is_one_of(name, used);
+    return (operands || hr_name_is_one_of(name, passed_on)) &&
+           hr_expression_look_at_list(w, hr_syntax_get(call, "args"),
+                                      operands) != HR_KIND_IMPURE;
 }
 
 static int
