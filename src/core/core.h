@@ -416,6 +416,8 @@ int hr_find_plan_holders(struct hr_journal *j, PyObject *from, PyObject *to);
 int hr_find_add_late(hr_patch *p);
 /* The same for bound methods (self, func) but the one `but`: they get the
  * function `to`. */
+/* What the garbage collector knows to hold it: a new list. */
+PyObject *hr_find_referrers(PyObject *o);
 int hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
                          PyObject *to, PyObject *but);
 
@@ -517,6 +519,12 @@ void hr_request_clear(struct hr_request *r);
 
 /* -- owner.c: finding what is to be replaced in its owner ----------------- */
 
+/* A static or class method? */
+int hr_owner_is_method(PyObject *o);
+/* One, or a property: CPython's own wrappers of functions. */
+int hr_owner_is_wrapper(PyObject *o);
+/* The attributes by which these have them, of any of the kinds. */
+extern const char *const hr_owner_wrapped[];
 /* The function behind a static or class method or a bound method, or the
  * object itself.  New reference. */
 PyObject *hr_owner_get_inner(PyObject *o);

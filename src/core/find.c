@@ -198,13 +198,21 @@ hr_find_add_late(hr_patch *p)
     return status;
 }
 
+PyObject *
+hr_find_referrers(PyObject *o)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *found =
+        gc ? PyObject_CallMethod(gc, "get_referrers", "O", o) : NULL;
+    Py_XDECREF(gc);
+    return found;
+}
+
 int
 hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
                      PyObject *to, PyObject *but)
 {
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *found =
-        gc ? PyObject_CallMethod(gc, "get_referrers", "O", self) : NULL;
+    PyObject *found = hr_find_referrers(self);
     int status = found == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(found); i++) {
         PyObject *o = PyList_GET_ITEM(found, i);
@@ -214,6 +222,5 @@ hr_find_plan_methods(struct hr_journal *j, PyObject *self, PyObject *func,
         }
     }
     Py_XDECREF(found);
-    Py_XDECREF(gc);
     return status;
 }

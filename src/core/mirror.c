@@ -13,17 +13,7 @@
  */
 #include "scope.h"
 
-static const char *const wrapper_parts[] = {"__func__", "fget", "fset", "fdel",
-                                            NULL};
-
 /* -- Originals ------------------------------------------------------------ */
-
-static int
-is_wrapper(PyObject *o)
-{
-    return Py_TYPE(o) == &PyStaticMethod_Type ||
-           Py_TYPE(o) == &PyClassMethod_Type || Py_TYPE(o) == &PyProperty_Type;
-}
 
 PyObject *
 hr_mirror_find(PyObject *o, PyObject *copy, PyObject *f)
@@ -31,14 +21,14 @@ hr_mirror_find(PyObject *o, PyObject *copy, PyObject *f)
     if (o == f) {
         return PyFunction_Check(copy) && copy != o ? Py_NewRef(copy) : NULL;
     }
-    if (!is_wrapper(o) || Py_TYPE(o) != Py_TYPE(copy) || o == copy) {
+    if (!hr_owner_is_wrapper(o) || Py_TYPE(o) != Py_TYPE(copy) || o == copy) {
         return NULL;
     }
     PyObject *found = NULL;
-    for (int i = 0; found == NULL && wrapper_parts[i] != NULL; i++) {
-        PyObject *part = PyObject_GetAttrString(o, wrapper_parts[i]);
+    for (int i = 0; found == NULL && hr_owner_wrapped[i] != NULL; i++) {
+        PyObject *part = PyObject_GetAttrString(o, hr_owner_wrapped[i]);
         if (part == f) {
-            found = PyObject_GetAttrString(copy, wrapper_parts[i]);
+            found = PyObject_GetAttrString(copy, hr_owner_wrapped[i]);
             if (found != NULL && (found == f || !PyFunction_Check(found))) {
                 Py_CLEAR(found);
             }
@@ -64,7 +54,7 @@ find_in_class(struct hr_state *st, hr_patch *p, PyObject *f)
     Py_ssize_t pos = 0;
     while (dict != NULL && found == NULL && !PyErr_Occurred() &&
            PyDict_Next(dict, &pos, &key, &value)) {
-        if (PyFunction_Check(value) || is_wrapper(value)) {
+        if (PyFunction_Check(value) || hr_owner_is_wrapper(value)) {
             PyObject *copy = PyDict_GetItemWithError(copies, key);
             found = copy ? hr_mirror_find(value, copy, f) : NULL;
         }
@@ -177,8 +167,9 @@ is_of_members(hr_patch *p, PyObject *key, PyObject *value)
     PyObject *other = key ? PyDict_GetItemWithError(dict, key) : NULL;
     return key != NULL && hr_enum_is(p->before) &&
            ((value != NULL && !PyFunction_Check(value) &&
-             !is_wrapper(value)) ||
-            (other != NULL && !PyFunction_Check(other) && !is_wrapper(other)));
+             !hr_owner_is_wrapper(value)) ||
+            (other != NULL && !PyFunction_Check(other) &&
+             !hr_owner_is_wrapper(other)));
 }
 
 int

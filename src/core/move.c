@@ -244,17 +244,6 @@ rename_in(struct hr_plan *p, PyObject *home, PyObject *old, PyObject *new)
     return 0;
 }
 
-static const char *const wrapped[] = {"__func__", "fget", "fset", "fdel",
-                                      NULL};
-
-static int
-is_wrapper(PyObject *value)
-{
-    PyTypeObject *type = Py_TYPE(value);
-    return type == &PyStaticMethod_Type || type == &PyClassMethod_Type ||
-           type == &PyProperty_Type;
-}
-
 /* A method that stays says where it is now. */
 static int
 move_method(struct hr_unit *u, PyObject *value, PyObject *key,
@@ -269,9 +258,10 @@ move_method(struct hr_unit *u, PyObject *value, PyObject *key,
                                     module)
                    : 0;
     }
-    for (int i = 0; is_wrapper(value) && status == 0 && wrapped[i] != NULL;
+    for (int i = 0; hr_owner_is_wrapper(value) && status == 0 &&
+                    hr_owner_wrapped[i] != NULL;
          i++) {
-        PyObject *part = PyObject_GetAttrString(value, wrapped[i]);
+        PyObject *part = PyObject_GetAttrString(value, hr_owner_wrapped[i]);
         PyErr_Clear();
         if (part != NULL && PyFunction_Check(part)) {
             status = move_method(u, part, key, module);
@@ -328,9 +318,10 @@ settle(struct hr_plan *p, PyObject *value)
             Py_SETREF(f->func_globals, Py_NewRef(u->dict));
         }
     }
-    else if (is_wrapper(value)) {
-        for (int i = 0; wrapped[i] != NULL; i++) {
-            PyObject *part = PyObject_GetAttrString(value, wrapped[i]);
+    else if (hr_owner_is_wrapper(value)) {
+        for (int i = 0; hr_owner_wrapped[i] != NULL; i++) {
+            PyObject *part =
+                PyObject_GetAttrString(value, hr_owner_wrapped[i]);
             PyErr_Clear();
             if (part != NULL && part != Py_None) {
                 settle(p, part);

@@ -274,10 +274,7 @@ list_detached(struct hr_state *st, struct detached_list *d)
             enum hr_place place =
                 hr_journal_place(r->journal, k, &owner, &key, &value);
             if (place != HR_PLACE_FUNCTION && value != NULL &&
-                (PyFunction_Check(value) ||
-                 Py_TYPE(value) == &PyProperty_Type ||
-                 Py_TYPE(value) == &PyStaticMethod_Type ||
-                 Py_TYPE(value) == &PyClassMethod_Type) &&
+                (PyFunction_Check(value) || hr_owner_is_wrapper(value)) &&
                 add_detached(d, value) < 0) {
                 return -1;
             }

@@ -7,14 +7,29 @@
  */
 #include "core.h"
 
+const char *const hr_owner_wrapped[] = {"__func__", "fget", "fset", "fdel",
+                                        NULL};
+
+int
+hr_owner_is_method(PyObject *o)
+{
+    return Py_TYPE(o) == &PyStaticMethod_Type ||
+           Py_TYPE(o) == &PyClassMethod_Type;
+}
+
+int
+hr_owner_is_wrapper(PyObject *o)
+{
+    return hr_owner_is_method(o) || Py_TYPE(o) == &PyProperty_Type;
+}
+
 PyObject *
 hr_owner_get_inner(PyObject *o)
 {
     if (PyMethod_Check(o)) {
         return Py_NewRef(PyMethod_GET_FUNCTION(o));
     }
-    if (Py_TYPE(o) == &PyStaticMethod_Type ||
-        Py_TYPE(o) == &PyClassMethod_Type) {
+    if (hr_owner_is_method(o)) {
         return PyObject_GetAttrString(o, "__func__");
     }
     return Py_NewRef(o);

@@ -35,8 +35,7 @@ is_bound(PyObject *func, PyObject *function)
 static PyObject *
 get_wrapped(PyObject *o)
 {
-    if (Py_TYPE(o) != &PyStaticMethod_Type &&
-        Py_TYPE(o) != &PyClassMethod_Type) {
+    if (!hr_owner_is_method(o)) {
         return NULL;
     }
     PyObject *inner = PyObject_GetAttrString(o, "__func__");

@@ -248,7 +248,7 @@ visit_class(struct hr_reach *r, int from, PyObject *type)
 static int
 visit_parts(struct hr_reach *r, int from, PyObject *o)
 {
-    static const char *const parts[] = {"__func__", "fget", "fset", "fdel"};
+    const char *const *parts = hr_owner_wrapped;
     int property = Py_TYPE(o) == &PyProperty_Type, status = 0;
     for (int i = property; status == 0 && i < (property ? 4 : 1); i++) {
         PyObject *part = PyObject_GetAttrString(o, parts[i]);
@@ -272,8 +272,7 @@ visit_value(struct hr_reach *r, int from, PyObject *o)
     else if (hr_class_is_open(o)) {
         status = visit_class(r, from, o);
     }
-    else if (t == &PyProperty_Type || t == &PyStaticMethod_Type ||
-             t == &PyClassMethod_Type) {
+    else if (hr_owner_is_wrapper(o)) {
         status = visit_parts(r, from, o);
     }
     Py_LeaveRecursiveCall();

@@ -240,9 +240,8 @@ plan_meta(struct hr_plan *p, PyObject *type, PyObject *donor)
 static int
 pair_functions(struct hr_plan *p, PyObject *old, PyObject *new, int planned)
 {
-    static const char *const parts[] = {"__func__", "fget", "fset", "fdel",
-                                        NULL};
     PyTypeObject *type = Py_TYPE(new);
+    const char *const *parts = hr_owner_wrapped;
     int status = 0;
     if (old == new || Py_TYPE(old) != type) {
         return 0;
@@ -252,8 +251,7 @@ pair_functions(struct hr_plan *p, PyObject *old, PyObject *new, int planned)
                    ? hr_substitute_add(p, new, old)
                    : 0;
     }
-    if (type != &PyStaticMethod_Type && type != &PyClassMethod_Type &&
-        type != &PyProperty_Type) {
+    if (!hr_owner_is_wrapper(new)) {
         return 0;
     }
     for (int i = 0; status == 0 && parts[i] != NULL; i++) {

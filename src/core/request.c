@@ -71,13 +71,6 @@ plan_class(struct hr_request *r, struct hr_journal *j)
     return status;
 }
 
-static int
-is_wrapper(PyObject *o)
-{
-    return Py_TYPE(o) == &PyStaticMethod_Type ||
-           Py_TYPE(o) == &PyClassMethod_Type;
-}
-
 /* What stands in the class in place of `raw`, its own or inherited. */
 static PyObject *
 make_attribute(struct hr_request *r, PyObject *raw)
@@ -92,7 +85,7 @@ make_attribute(struct hr_request *r, PyObject *raw)
     }
     PyObject *value = make_holder(r, r->after);
     /* A function that takes the place of a static or class method. */
-    if (value != NULL && raw != NULL && is_wrapper(raw)) {
+    if (value != NULL && raw != NULL && hr_owner_is_method(raw)) {
         Py_SETREF(value, PyObject_CallFunctionObjArgs((PyObject *)Py_TYPE(raw),
                                                       value, NULL));
     }
@@ -125,7 +118,7 @@ copy_wrapper(struct hr_journal *j, PyObject *o)
     for (size_t i = 0; i < hr_journal_count(j); i++) {
         bodies |= hr_journal_get(j, i, HR_PLACE_FUNCTION, &owner, &value);
     }
-    return bodies && (is_wrapper(o) || Py_TYPE(o) == &PyProperty_Type)
+    return bodies && (hr_owner_is_method(o) || Py_TYPE(o) == &PyProperty_Type)
                ? hr_transfer_value(&m, o)
                : Py_NewRef(o);
 }
@@ -352,7 +345,7 @@ plan_in_class(struct hr_request *r, struct hr_journal *j)
         where = hr_owner_fail(r);
     }
     /* A wrapper of the kind that is there: its function is meant. */
-    int is_kind = where == 1 && is_wrapper(r->after) &&
+    int is_kind = where == 1 && hr_owner_is_method(r->after) &&
                   (r->raw == NULL || Py_TYPE(r->raw) == Py_TYPE(r->after));
     if (where > 0) {
         after = is_kind ? hr_owner_get_inner(r->after) : Py_NewRef(r->after);
@@ -361,7 +354,7 @@ plan_in_class(struct hr_request *r, struct hr_journal *j)
         goto done;
     }
     if (where == 1 && PyFunction_Check(inner) &&
-        Py_TYPE(after)->tp_descr_set == NULL && !is_wrapper(after) &&
+        Py_TYPE(after)->tp_descr_set == NULL && !hr_owner_is_method(after) &&
         PyCallable_Check(after)) {
         Py_SETREF(r->before, Py_NewRef(inner));
         status = plan_function(r, j, after);

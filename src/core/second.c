@@ -233,9 +233,7 @@ install_member(struct member *m, struct hr_preview_class *c, PyObject *name,
 static int
 is_moved(PyObject *value)
 {
-    return PyFunction_Check(value) || Py_TYPE(value) == &PyProperty_Type ||
-           Py_TYPE(value) == &PyStaticMethod_Type ||
-           Py_TYPE(value) == &PyClassMethod_Type;
+    return PyFunction_Check(value) || hr_owner_is_wrapper(value);
 }
 
 /* The members that the class has, then those that are planned for it. */

@@ -52,9 +52,7 @@ exchange_in_dict(PyObject *dict, PyObject *old, PyObject *new)
 static int
 exchange_in_holders(PyObject *old, PyObject *new)
 {
-    PyObject *gc = PyImport_ImportModule("gc");
-    PyObject *found =
-        gc ? PyObject_CallMethod(gc, "get_referrers", "O", old) : NULL;
+    PyObject *found = hr_find_referrers(old);
     int status = found == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(found); i++) {
         PyObject *o = PyList_GET_ITEM(found, i);
@@ -66,7 +64,6 @@ exchange_in_holders(PyObject *old, PyObject *new)
         }
     }
     Py_XDECREF(found);
-    Py_XDECREF(gc);
     return status;
 }
 
