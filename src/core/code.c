@@ -15,9 +15,8 @@
 
 /* The constants, with code moved; the same when there is none. */
 static PyObject *
-move_constants(PyCodeObject *c, int delta)
+move_constants(PyObject *consts, int delta)
 {
-    PyObject *consts = c->co_consts;
     Py_ssize_t n = PyTuple_GET_SIZE(consts), i = 0;
     while (i < n && !PyCode_Check(PyTuple_GET_ITEM(consts, i))) {
         i++;
@@ -131,7 +130,7 @@ hr_code_move(PyObject *code, int delta)
     }
     PyCodeObject *c = (PyCodeObject *)code;
     PyObject *args[] = {code, PyLong_FromLong(c->co_firstlineno + delta),
-                        move_constants(c, delta)};
+                        move_constants(c->co_consts, delta)};
     PyObject *method = PyUnicode_InternFromString("replace");
     PyObject *names = Py_BuildValue("(ss)", "co_firstlineno", "co_consts");
     PyObject *moved = NULL;

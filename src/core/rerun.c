@@ -110,7 +110,8 @@ note_objects(struct hr_scope *s, const char *text, const struct hr_block *b)
     int status = names == NULL ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(names); i++) {
         PyObject *name = PyList_GET_ITEM(names, i);
-        int own = hr_chain_is_own(s, name);
+        int known = s->built ? PyDict_Contains(s->built, name) : 0;
+        int own = known != 0 ? known : hr_chain_is_own(s, name);
         status = own < 0 ? -1 : own ? add_name(&s->built, name) : 0;
     }
     Py_XDECREF(names);
